@@ -43,7 +43,7 @@ fn upgrade_io(address: &str, error: &io::Error) -> String {
 /// Text for a TCP error.
 pub(crate) fn io_error(address: &str, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        return format!("{address} closed the connection");
+        return closed(address);
     }
     format!("no connection with {address}: {error}")
 }
@@ -154,7 +154,11 @@ pub(crate) fn no_answer(address: &str, within: Duration) -> String {
     format!("no answer from {address} within {} s", within.as_secs())
 }
 
-pub(crate) const CONNECTION_CLOSED: &str = "the broker closed the connection";
+/// Text for an accepted connection that the broker closed without an answer.
+pub(crate) fn closed(address: &str) -> String {
+    format!("{address} closed the connection")
+}
+
 pub(crate) const KEEPALIVE_TIMED_OUT: &str = "the broker did not answer the keepalive";
 
 #[cfg(test)]

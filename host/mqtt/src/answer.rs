@@ -79,6 +79,13 @@ impl AnswerCode {
         }
     }
 
+    /// Whether this is the end of a connection for which the broker blames a packet of the client, so that the same
+    /// packet would end the next connection too.
+    pub const fn blames_packet(self) -> bool {
+        let by_code = matches!(self.code, 0x80..=0x83 | 0x87 | 0x90 | 0x94 | 0x95 | 0x99..=0x9B);
+        by_code && matches!(self.packet, AnswerPacket::Disconnect)
+    }
+
     /// Reason code in hexadecimal, such as `0x87`.
     pub fn hex(self) -> String {
         format!("0x{:02X}", self.code)
@@ -196,12 +203,19 @@ pub struct Disconnection {
     pub reason: String,
     /// Answer with which the broker refused or ended the connection, if there was one.
     pub answer: Option<NegativeAnswer>,
+    /// Whether the broker closed the accepted connection without an answer, perhaps because of a packet.
+    pub is_unexplained: bool,
 }
 
 impl Disconnection {
     /// A connection that the broker refused or ended.
     pub fn by_broker(reason: impl Into<String>, answer: NegativeAnswer) -> Self {
-        Self { reason: reason.into(), answer: Some(answer) }
+        Self { reason: reason.into(), answer: Some(answer), is_unexplained: false }
+    }
+
+    /// An accepted connection that the broker closed without an answer.
+    pub fn unexplained(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), answer: None, is_unexplained: true }
     }
 
     /// Text for behaviours: the reason, with the Reason String in parentheses.
@@ -215,7 +229,7 @@ impl Disconnection {
 
 impl From<String> for Disconnection {
     fn from(reason: String) -> Self {
-        Self { reason, answer: None }
+        Self { reason, answer: None, is_unexplained: false }
     }
 }
 

@@ -9,13 +9,16 @@
 //! client for every device; live runs use it both in process and over TCP.
 //!
 //! * [`ids`]: identifiers of connections. [`options`]: configuration.
-//! * `reading`: handling of packets from the broker.
+//! * `reading`: handling of packets from the broker. [`suspects`]: messages at which the broker ends the
+//!   connection.
 
 pub mod ids;
 pub mod options;
 mod reading;
+pub mod suspects;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +35,7 @@ use crate::time::Time;
 use crate::topic::TopicFilter;
 use ids::ConnectionId;
 use options::ClientOptions;
+use suspects::Suspects;
 
 const NO_ANSWER: &str = "no answer from the broker within 10 s";
 const NO_PONG: &str = "the broker did not answer the keepalive";
@@ -86,6 +90,11 @@ pub struct Client {
     /// Bytes of the messages in `unread` that can be lost.
     unread_bytes: usize,
     outgoing: Outgoing,
+    /// Maximum number of messages in flight on the present connection.
+    window: NonZeroU16,
+    suspects: Suspects,
+    /// Time at which the broker accepted the present connection.
+    up_since: Time,
     incoming: Incoming,
     last_sent: Time,
     last_heard: Time,
@@ -151,6 +160,8 @@ pub enum Refusal {
     BeyondLimits(SendError),
     /// The broker answered with an error.
     Answer(NegativeAnswer),
+    /// The broker ended several connections in a row at the message, with this answer if it gave one.
+    EndsConnection(Option<NegativeAnswer>),
 }
 
 /// Request, other than a new message, to which the broker gave a negative answer.
@@ -220,6 +231,9 @@ impl Client {
             lost_reason: None,
             unread: VecDeque::new(),
             outgoing: Outgoing::new(options.queued, options.queued_bytes),
+            window: options.inflight,
+            suspects: Suspects::default(),
+            up_since: Time::ZERO,
             incoming: Incoming::default(),
             last_sent: Time::ZERO,
             last_heard: Time::ZERO,
@@ -249,6 +263,9 @@ impl Client {
     }
 
     fn keepalive_due(&self) -> Option<Time> {
+        if self.suspects.ping_is_due() {
+            return Some(self.up_since);
+        }
         // A client that only sends must also ping, otherwise it would not detect a half-open connection.
         let idle_since = self.last_sent.min(self.last_heard);
         let ping = (self.keep_alive > 0).then(|| idle_since + self.keepalive());
@@ -272,6 +289,7 @@ impl Client {
                 self.clear_session(out);
                 self.start_queued_connect(now, out);
             }
+            _ if self.suspects.ping_is_due() => self.test_connection(now, out),
             _ if self.pong_due.is_some() => self.time_out(NO_PONG, now, out),
             _ => self.ping(self.keepalive(), now, out),
         }
@@ -285,7 +303,7 @@ impl Client {
     /// Ends a connection to an unresponsive broker.
     fn time_out<E: From<ClientEvent>>(&mut self, reason: &str, now: Time, out: &mut Outbox<E>) {
         self.send(Request::Lost, now, out);
-        self.lost(reason, now, out);
+        self.lost(reason.into(), now, out);
     }
 
     /// Identifier of the present connection, or of the present attempt.
@@ -493,6 +511,9 @@ impl Client {
 
     /// Sends queued messages as far as the broker's window allows.
     fn pump<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
+        if self.suspects.holds_messages() {
+            return;
+        }
         let connection = self.connection;
         let sent_before = out.packets.len();
         // Nothing expires in the client.

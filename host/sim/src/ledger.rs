@@ -117,11 +117,13 @@ pub struct RefusedMessages {
     pub retain_not_supported: u64,
     /// Messages with a string that is longer than MQTT allows.
     pub field_too_long: u64,
+    /// Messages at which the broker ended several connections in a row.
+    pub ends_connection: u64,
 }
 
 impl RefusedMessages {
     /// The counts with their names.
-    pub fn causes(&self) -> [(&'static str, u64); 6] {
+    pub fn causes(&self) -> [(&'static str, u64); 7] {
         let Self {
             queue_full,
             broker,
@@ -129,6 +131,7 @@ impl RefusedMessages {
             qos_not_supported,
             retain_not_supported,
             field_too_long,
+            ends_connection,
         } = *self;
         [
             ("queue_full", queue_full),
@@ -137,6 +140,7 @@ impl RefusedMessages {
             (SendError::Qos.name(), qos_not_supported),
             (SendError::Retain.name(), retain_not_supported),
             (SendError::TooLong.name(), field_too_long),
+            ("ends_connection", ends_connection),
         ]
     }
 
@@ -145,7 +149,8 @@ impl RefusedMessages {
         self.causes().iter().map(|(_, count)| count).sum()
     }
 
-    /// Messages that the broker does not take: refused by it, or beyond the limits that it announced.
+    /// Messages that the broker does not take: refused by it, beyond the limits that it announced, or ending its
+    /// connections.
     pub fn by_broker(&self) -> u64 {
         self.total() - self.queue_full
     }
@@ -161,7 +166,7 @@ impl RefusedMessages {
     }
 
     /// Pairs of each count with the same count of another value.
-    fn pairs<'a>(&'a mut self, other: &Self) -> [(&'a mut u64, u64); 6] {
+    fn pairs<'a>(&'a mut self, other: &Self) -> [(&'a mut u64, u64); 7] {
         [
             (&mut self.queue_full, other.queue_full),
             (&mut self.broker, other.broker),
@@ -169,6 +174,7 @@ impl RefusedMessages {
             (&mut self.qos_not_supported, other.qos_not_supported),
             (&mut self.retain_not_supported, other.retain_not_supported),
             (&mut self.field_too_long, other.field_too_long),
+            (&mut self.ends_connection, other.ends_connection),
         ]
     }
 }

@@ -72,6 +72,13 @@ pub enum DropCause {
     BeyondLimits(SendError),
     /// The broker refused an outbound message.
     Answer(NegativeAnswer),
+    /// The broker ended several connections in a row at an outbound message.
+    EndsConnection {
+        /// Size of its payload.
+        payload_bytes: u64,
+        /// Answer with which the broker ended the last connection, if it gave one.
+        answer: Option<NegativeAnswer>,
+    },
     /// An inbound message exceeded this limit in bytes.
     TooLarge(u32),
 }
@@ -79,6 +86,6 @@ pub enum DropCause {
 impl DropCause {
     /// Whether the broker does not take the message, because of its answer or of a limit that it announced.
     pub fn is_refusal_of_broker(&self) -> bool {
-        matches!(self, Self::BeyondLimits(_) | Self::Answer(_))
+        matches!(self, Self::BeyondLimits(_) | Self::Answer(_) | Self::EndsConnection { .. })
     }
 }

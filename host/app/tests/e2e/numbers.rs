@@ -94,6 +94,7 @@ fn check_metrics(fleet: &Fleet) -> Value {
         "qos_not_supported",
         "retain_not_supported",
         "field_too_long",
+        "ends_connection",
     ];
     let refused: u64 = causes.iter().map(|cause| count(&metrics["refused"][*cause])).sum();
     assert_eq!(
@@ -192,21 +193,29 @@ fn messages_beyond_the_brokers_size_limit_are_never_sent() {
         let broker = Mosquitto::with("allow_anonymous true\nmax_packet_size 1000", "");
         let options =
             "--devices 1 --device-config size=2000 --device-config qos=1 --device-config interval=500ms";
-        let fleet = publish(&broker.url(), &format!("{options} --mqtt {version} --duration 5s --drain 1s"));
-        wait_for(&fleet, if version == "5" { "/refused/packet_too_large" } else { "/returned" }, 4);
+        let fleet = publish(&broker.url(), &format!("{options} --mqtt {version} --duration 8s --drain 1s"));
+        match version {
+            "5" => wait_for(&fleet, "/refused/packet_too_large", 4),
+            _ => wait_for(&fleet, "/refused/ends_connection", 1),
+        }
         check_metrics(&fleet);
         let stderr = fleet.stderr.clone();
         let (status, printed) = fleet.end();
         let counts = check_line(&printed[0]);
         assert_eq!(counts["sent"], 0, "{}", printed[0]);
-        assert!(counts["generated"] <= 11, "{}", printed[0]);
+        assert!(counts["generated"] <= 17, "{}", printed[0]);
         match version {
             "5" => {
                 assert_eq!(counts["refused: packet too large"], counts["generated"], "{}", printed[0]);
                 let refused = "the message exceeds the broker's maximum packet size";
                 assert!(stderr.all().iter().any(|line| line.contains("WARN") && line.contains(refused)));
             }
-            _ => assert!(counts["returned"] >= 4, "{}", printed[0]),
+            _ => {
+                assert!(counts["returned"] >= 4, "{}", printed[0]);
+                assert!(counts["refused: ends connection"] >= 1, "{}", printed[0]);
+                let given_up = "refused, given up: at this message of 2000 bytes the broker ended 3 connections in a row";
+                assert!(stderr.all().iter().any(|line| line.contains("WARN") && line.contains(given_up)));
+            }
         }
         assert_eq!(status.code(), Some(1), "nothing was accepted: {}", printed[0]);
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use wasmote_live::status::DeviceEvent;
 use wasmote_mqtt::answer::NegativeAnswer;
 use wasmote_mqtt::client::RefusedRequest;
+use wasmote_mqtt::client::suspects::GIVE_UP_AFTER;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::VersionChange;
 use wasmote_sim::event::StartCause;
@@ -279,6 +280,7 @@ impl<'a> EventText<'a> {
                 reason: Some(drop_reason(cause)),
                 ..base(drop_level(cause), drop_text(cause)).answered(match cause {
                     DropCause::Answer(answer) => Some(answer),
+                    DropCause::EndsConnection { answer, .. } => answer.as_ref(),
                     _ => None,
                 })
             },
@@ -333,6 +335,7 @@ fn drop_text(cause: &DropCause) -> String {
         DropCause::QueueFull => "refused",
         DropCause::BeyondLimits(_) => "refused, not sent",
         DropCause::Answer(_) => "refused by the broker",
+        DropCause::EndsConnection { .. } => "refused, given up",
     };
     match cause {
         DropCause::Fault(_) | DropCause::TooLarge(_) => format!("{verb} {}", drop_reason(cause)),
@@ -348,6 +351,15 @@ fn drop_reason(cause: &DropCause) -> String {
         DropCause::TooLarge(limit) => format!("as it exceeds the {limit} bytes that the device takes"),
         DropCause::BeyondLimits(why) => why.to_string(),
         DropCause::Answer(answer) => answer.to_string(),
+        DropCause::EndsConnection { payload_bytes, answer } => {
+            let cause = match answer {
+                Some(answer) => answer.to_string(),
+                None => "it may exceed the broker's size limit, or its topic may not be allowed".into(),
+            };
+            format!(
+                "at this message of {payload_bytes} bytes the broker ended {GIVE_UP_AFTER} connections in a row: {cause}"
+            )
+        }
     }
 }
 

@@ -93,7 +93,7 @@ fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
         ConnectionError::NetworkTimeout => dialer.no_answer(CONNECT_TIMEOUT),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::closed(&dialer.address()),
         ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
         ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(&dialer.address(), error),
         // The library does not name the error inside as its source.

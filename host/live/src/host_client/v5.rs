@@ -95,7 +95,7 @@ fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
         ConnectionError::Timeout(_) => dialer.no_answer(CONNECT_TIMEOUT),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::closed(&dialer.address()),
         ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             reason_text::server_disconnected(reason_code, reason_string.as_deref())

@@ -1,7 +1,6 @@
 //! Connection events: deadlines, incoming packets and outgoing packets.
 
 use tokio::net::TcpStream;
-use wasmote_mqtt::answer::Disconnection;
 use wasmote_mqtt::broker::packet::Reply;
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::codec::client::Incoming;
@@ -64,9 +63,7 @@ impl Shard {
         let mut incoming = None;
         self.with_connection(index, |connection, connections| {
             connection.with_tcp(connections, |tcp, _, sockets, _| {
-                incoming = tcp.read(sockets).map(|(link, outcome)| {
-                    (link, outcome.map_err(Disconnection::from), sockets.take_incoming())
-                });
+                incoming = tcp.read(sockets).map(|(link, outcome)| (link, outcome, sockets.take_incoming()));
             });
         });
         // Read after the packets, so that no message of another thread is from the future.

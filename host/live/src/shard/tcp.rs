@@ -293,7 +293,10 @@ impl TcpConnection {
 
     /// Reads from the socket into the shared list of incoming packets. Returns the connection, with the
     /// reason if it is lost.
-    pub(super) fn read(&mut self, sockets: &mut Sockets) -> Option<(ConnectionId, Result<(), String>)> {
+    pub(super) fn read(
+        &mut self,
+        sockets: &mut Sockets,
+    ) -> Option<(ConnectionId, Result<(), Disconnection>)> {
         let State::Open(open) = &mut self.state else { return None };
         open.socket_waker.clear();
         if self.silent {

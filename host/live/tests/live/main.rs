@@ -23,6 +23,7 @@ mod refusals;
 mod saturation;
 mod sessions;
 mod shutdown;
+mod storms;
 mod swaps;
 mod tls;
 mod tls_options;

@@ -30,7 +30,7 @@ on_all_brokers!(
 );
 
 /// Interval between two messages.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(100);
 /// Messages per device that are generated while the network is blocked.
 const BLOCKED_MESSAGES: u64 = 20;
 

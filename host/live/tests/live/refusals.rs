@@ -298,7 +298,8 @@ async fn a_connection_that_the_broker_ends_has_the_code_of_its_last_packet() {
         let ledger = ledger_with(&fleet, &[&format!("DISCONNECT 0x{code:02X} {name}")]).await;
         assert_eq!(ledger.sent, 0);
         let why = why_down(&fleet, "device").await;
-        assert!(why.ends_with(&format!("{name} (DISCONNECT 0x{code:02X})")), "{why}");
+        assert!(why.starts_with(&format!("the broker ended the connection: {name}")), "{why}");
+        assert!(why.ends_with(&format!(" (DISCONNECT 0x{code:02X})")), "{why}");
         server.change(Answers::default());
         let ledger = eventually("all messages", || async {
             let totals = fleet.totals().await.unwrap();

@@ -32,6 +32,11 @@ impl Queue {
         Self { waiting: VecDeque::new(), limit: limit.max(1), next_expiry: None }
     }
 
+    /// Changes the limit. Messages beyond it stay.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }

@@ -12,6 +12,7 @@ use crate::broker::packet::{Ack, AckStep, ConnAck, PacketId, Publish, Reply, Req
 use crate::broker::reason::{AckReason, CloseReason, ConnectRefusal};
 use crate::message::Qos;
 use crate::protocol::Protocol;
+use crate::reason_text::DOUBLED_CLIENT_ID;
 use crate::time::Time;
 
 impl Client {
@@ -73,7 +74,7 @@ impl Client {
         match (self.state, self.silent) {
             (State::Down, _) => {}
             (_, true) => self.lost_reason = Some(reason.into()),
-            (_, false) => self.lost(reason, now, out),
+            (_, false) => self.lost(reason.into(), now, out),
         }
     }
 
@@ -109,7 +110,7 @@ impl Client {
             Reply::Close(reason) => self.closed(reason, now, out),
             Reply::Publish(publish) => self.receive_message(publish, now, out),
             Reply::Ack(ack) => self.acknowledged(ack, now, out),
-            Reply::PingResp => self.pong_received(out),
+            Reply::PingResp => self.pong_received(now, out),
             Reply::SubAck(answer) => {
                 let code = answer.granted.iter().find_map(|granted| Some(granted.as_ref().err()?.code()));
                 self.subscription_answered(answer.packet_id, AnswerPacket::SubAck, code, out);
@@ -151,16 +152,18 @@ impl Client {
         NegativeAnswer::new(packet, code).with_reason_string(self.reason_string.clone())
     }
 
-    fn pong_received<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
+    fn pong_received<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         self.pong_due = None;
         if std::mem::take(&mut self.probing) {
             out.report(ClientEvent::Resumed);
         }
+        self.connection_tested(now, out);
     }
 
     fn accepted<E: From<ClientEvent>>(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox<E>) {
         let session_present = accepted.session_present;
         self.state = State::Up;
+        self.up_since = now;
         self.needs_clean_start = false;
         // [MQTT-3.2.2-21]
         self.keep_alive = accepted.server_keep_alive.unwrap_or(self.keep_alive);
@@ -168,19 +171,24 @@ impl Client {
             // [MQTT-3.2.2-5]
             self.clear_session(out);
         }
+        self.window = accepted.receive_maximum.min(self.options.inflight);
+        self.suspects.connected();
+        let window = self.set_outgoing_limits();
         let connection = self.connection;
         let packets = &mut out.packets;
-        let window = accepted.receive_maximum.min(self.options.inflight);
         self.outgoing.resume(window, |ack| packets.push((connection, Request::Ack(ack))));
         self.pump(now, out);
         out.report(ClientEvent::Connected { session_present });
     }
 
     fn closed<E: From<ClientEvent>>(&mut self, reason: CloseReason, now: Time, out: &mut Outbox<E>) {
-        let text = reason.to_string();
+        let mut text = reason.to_string();
+        if reason == CloseReason::SessionTakenOver {
+            text.push_str(DOUBLED_CLIENT_ID);
+        }
         match self.protocol {
             // 3.1.1 has no DISCONNECT from a broker.
-            Protocol::V4 => self.lost(text, now, out),
+            Protocol::V4 => self.lost(text.into(), now, out),
             Protocol::V5 => {
                 let answer = self.negative_answer(AnswerPacket::Disconnect, reason.code());
                 self.lost(Disconnection::by_broker(text, answer), now, out);
@@ -201,21 +209,17 @@ impl Client {
             Protocol::V5 => Some(refusal.code()),
         };
         let answer = code.map(|code| self.negative_answer(AnswerPacket::ConnAck, code));
-        self.lost(Disconnection { reason: refusal.to_string(), answer }, now, out);
+        self.lost(Disconnection { answer, ..refusal.to_string().into() }, now, out);
     }
 
-    pub(super) fn lost<E: From<ClientEvent>>(
-        &mut self,
-        reason: impl Into<Disconnection>,
-        now: Time,
-        out: &mut Outbox<E>,
-    ) {
+    pub(super) fn lost<E: From<ClientEvent>>(&mut self, end: Disconnection, now: Time, out: &mut Outbox<E>) {
         let was_disconnecting = matches!(self.state, State::Disconnecting(_));
+        let end = self.note_end(end, now, out);
         self.close(out);
         if was_disconnecting {
             self.start_queued_connect(now, out);
         } else {
-            out.report(ClientEvent::Disconnected(reason.into()));
+            out.report(ClientEvent::Disconnected(end));
         }
     }
 
@@ -239,6 +243,9 @@ impl Client {
     fn acknowledged<E: From<ClientEvent>>(&mut self, ack: Ack, now: Time, out: &mut Outbox<E>) {
         let error =
             ack.reason.is_error().then(|| self.negative_answer(answer_packet(ack.step), ack.reason.code()));
+        if matches!(ack.step, AckStep::PubAck | AckStep::PubRec) {
+            self.message_answered();
+        }
         if ack.step == AckStep::PubRel {
             if let Some(answer) = error {
                 out.report(ClientEvent::RequestRefused(RefusedRequest::Exchange, answer));

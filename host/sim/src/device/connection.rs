@@ -29,12 +29,18 @@ pub enum ConnectionState {
 const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 /// Longest delay before a reconnect.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(30);
+/// Time for which a connection has to stand before the next reconnect begins with the first delay again. Two
+/// clients with one client identifier, which end each other's connections, then reach the longest delay too.
+const RECONNECT_DELAY_RESET_AFTER: Duration = MAX_RECONNECT_DELAY;
 
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) state: ConnectionState,
     reconnect_at: Option<Time>,
+    /// Failed attempts and short connections in a row.
     failures: u32,
+    /// Time since which the connection has been up.
+    up_since: Option<Time>,
     jitter: Stream,
     queue: VecDeque<Message>,
     queue_limit: usize,
@@ -54,6 +60,7 @@ impl Connection {
             state: ConnectionState::Down("not started".into()),
             reconnect_at: None,
             failures: 0,
+            up_since: None,
             jitter,
             queue: VecDeque::new(),
             queue_limit: limits.queued_messages as usize,
@@ -144,10 +151,11 @@ impl Connection {
         &mut self,
         session_present: bool,
         wanted: &BTreeMap<TopicFilter, Qos>,
+        now: Time,
         actions: &mut Vec<Action>,
     ) {
         self.state = ConnectionState::Up;
-        self.failures = 0;
+        self.up_since = Some(now);
         self.reconnect_at = None;
         let subscribes = std::mem::take(&mut self.pending_subscribes);
         let unsubscribes = std::mem::take(&mut self.pending_unsubscribes);
@@ -162,6 +170,7 @@ impl Connection {
     /// Marks the connection as down. Returns the delay before the next attempt: exponential backoff with
     /// equal jitter, so that the devices of a lost broker do not reconnect at once.
     pub(super) fn mark_disconnected(&mut self, reason: String, now: Time) -> Duration {
+        self.reset_delay_if_stable(now);
         let doubled =
             MIN_RECONNECT_DELAY.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         let pause = doubled.min(MAX_RECONNECT_DELAY).mul_f64(0.5 + 0.5 * self.jitter.uniform());
@@ -171,8 +180,16 @@ impl Connection {
         pause
     }
 
+    /// Resets the delay of reconnects at the end of a connection that stood for long enough.
+    fn reset_delay_if_stable(&mut self, now: Time) {
+        if self.up_since.take().is_some_and(|since| now.since(since) >= RECONNECT_DELAY_RESET_AFTER) {
+            self.failures = 0;
+        }
+    }
+
     /// Marks the connection as down until this time.
-    pub(super) fn hold_down(&mut self, reason: String, until: Time) {
+    pub(super) fn hold_down(&mut self, reason: String, until: Time, now: Time) {
+        self.reset_delay_if_stable(now);
         self.state = ConnectionState::Down(reason);
         self.reconnect_at = Some(until);
     }
@@ -182,11 +199,49 @@ impl Connection {
         self.state = ConnectionState::Down(reason.into());
         self.reconnect_at = None;
         self.failures = 0;
+        self.up_since = None;
         self.pending_subscribes.clear();
         self.pending_unsubscribes.clear();
         self.queued_bytes = 0;
         let lost = self.queue.len();
         self.queue.clear();
         lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seed;
+    use wasmote_mqtt::device_id::DeviceId;
+
+    /// Pauses after connections that stood for these times.
+    fn pauses(stood: &[Duration]) -> Vec<Duration> {
+        let mut connection = Connection::new(
+            Seed::new(1).stream(&DeviceId::new("device").unwrap(), "reconnect"),
+            &Limits::default(),
+        );
+        let mut now = Time::ZERO;
+        let lose = |stood: &Duration| {
+            connection.mark_connected(false, &BTreeMap::new(), now, &mut Vec::new());
+            now = now + *stood;
+            let pause = connection.mark_disconnected("lost".into(), now);
+            now = now + pause;
+            pause
+        };
+        stood.iter().map(lose).collect()
+    }
+
+    #[test]
+    fn the_pause_before_a_reconnect_grows_until_a_connection_has_stood_for_a_while() {
+        let short = pauses(&[Duration::from_millis(1); 12]);
+        for (at, pause) in short.iter().enumerate() {
+            let longest = MAX_RECONNECT_DELAY.min(MIN_RECONNECT_DELAY * (1 << at));
+            assert!((longest / 2..=longest).contains(pause), "{at}: {short:?}");
+        }
+        let almost = RECONNECT_DELAY_RESET_AFTER - Duration::from_millis(1);
+        let stable = pauses(&[almost, almost, RECONNECT_DELAY_RESET_AFTER, almost]);
+        assert!(stable[1] >= MIN_RECONNECT_DELAY, "{stable:?}");
+        assert!(stable[2] <= MIN_RECONNECT_DELAY, "{stable:?}");
     }
 }

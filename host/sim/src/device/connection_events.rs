@@ -17,7 +17,7 @@ impl Device {
     pub(super) fn connect(&mut self, now: Now, actions: &mut Vec<Action>) {
         if let Some(fault) = self.injector.silence() {
             // The reconnect deadline applies after the silence.
-            return self.connection.hold_down(format!("fault `{fault}`"), now.run);
+            return self.connection.hold_down(format!("fault `{fault}`"), now.run, now.run);
         }
         self.emit_link_conditions(actions);
         self.connection.state = ConnectionState::Connecting;
@@ -33,7 +33,7 @@ impl Device {
         context.set_connected(true);
         self.history.connected();
         actions.push(Action::Notice(DeviceNotice::Connected(session_present)));
-        self.connection.mark_connected(session_present, context.subscriptions(), actions);
+        self.connection.mark_connected(session_present, context.subscriptions(), now.run, actions);
         self.send_queued(actions);
         self.dispatch(Event::Connection(ConnectionChange::Up { session_present }), now, actions);
     }
@@ -65,7 +65,7 @@ impl Device {
         }
         let was_up = self.connection.was_up();
         actions.push(Action::Disconnect(DisconnectMode::Abort));
-        self.connection.hold_down(reason.clone(), until);
+        self.connection.hold_down(reason.clone(), until, now.run);
         self.connection_lost(was_up, reason.into(), until.since(now.run), now, actions);
     }
 

@@ -207,6 +207,10 @@ impl Device {
                 self.ledger.answered(answer.code);
                 DropCause::Answer(answer)
             }
+            Refusal::EndsConnection(answer) => {
+                self.ledger.refused.ends_connection += 1;
+                DropCause::EndsConnection { payload_bytes: message.payload.len() as u64, answer }
+            }
         };
         actions.push(Action::Notice(DeviceNotice::Dropped(message.topic, cause)));
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::answer::{AnswerPacket, Disconnection, NegativeAnswer};
 use wasmote_mqtt::broker::packet::{Ack, AckStep, ConnAck, PacketId, Reply, Request, SubAck};
 use wasmote_mqtt::broker::reason::{
     AckReason, CloseReason, ConnectRefusal, SubscribeRefusal, UnsubscribeRefusal,
@@ -12,9 +13,10 @@ use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 use wasmote_mqtt::client::options::ClientOptions;
 use wasmote_mqtt::client::{Client, Refusal, RefusedRequest, TooManyPendingSubscriptions};
 use wasmote_mqtt::codec::client::SendError;
-use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
 use wasmote_mqtt::protocol::Protocol;
-use wasmote_mqtt::time::Time;
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::device::Input;
 use wasmote_sim::device::Outbox;
@@ -59,6 +61,10 @@ fn events(out: &mut Outbox) -> Vec<String> {
     let inputs = out.inputs.drain(..).map(|input| match input {
         Input::Returned(message) => format!("returned {}", text(&message)),
         Input::Refused(message, Refusal::Answer(answer)) => format!("refused {}: {answer}", text(&message)),
+        Input::Refused(message, Refusal::EndsConnection(None)) => format!("given up {}", text(&message)),
+        Input::Refused(message, Refusal::EndsConnection(Some(answer))) => {
+            format!("given up {}: {answer}", text(&message))
+        }
         Input::Refused(message, _) => format!("refused {}", text(&message)),
         Input::RequestRefused(RefusedRequest::Subscribe(filter), answer) => {
             format!("Subscribe({filter}): {answer}")
@@ -236,7 +242,14 @@ fn a_refused_or_ended_connection_has_the_code_of_the_answer() {
         client.receive(again, Reply::Close(CloseReason::SessionTakenOver), Time::ZERO, &mut out);
         let texts = events(&mut out);
         let suffix = if ended.is_empty() { String::new() } else { format!(" {ended}") };
-        assert_eq!(texts, ["connected".to_owned(), format!("{}{suffix}", CloseReason::SessionTakenOver)]);
+        assert_eq!(texts[0], "connected");
+        let [reason, remedy] = [
+            "another connection took the session over; another client uses the same client id, such as a second fleet",
+            &format!(
+                " with the same names; give the devices other names with --group or --device-id{suffix}"
+            ),
+        ];
+        assert_eq!(texts[1..], [format!("{reason}{remedy}")]);
     }
 }
 
@@ -320,4 +333,124 @@ fn only_the_first_connection_is_a_clean_start() {
         client.disconnect(mode, at(attempt.into()), &mut out);
     }
     assert_eq!(starts, [true, false, true], "a clean disconnect ends the session");
+}
+
+/// Message of the device with this number.
+fn numbered(sequence: u64, payload: &'static str) -> Message {
+    let from = DeviceId::new("device").unwrap();
+    let origin = MessageOrigin { from, sequence, sent: WallTime::default(), late: Duration::ZERO };
+    Message { origin: Some(Box::new(origin)), ..message(payload, Qos::AtLeastOnce) }
+}
+
+fn link(attempt: u32) -> ConnectionId {
+    ConnectionId { attempt, ..LINK }
+}
+
+/// Payloads of the messages that were sent.
+fn published(out: &mut Outbox) -> Vec<String> {
+    let packets = std::mem::take(&mut out.packets);
+    packets
+        .into_iter()
+        .filter_map(|(_, request)| match request {
+            Request::Publish(publish) => Some(String::from_utf8_lossy(&publish.message.payload).into_owned()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// CONNACK with the session of the last connection.
+fn resumed() -> Reply {
+    match accepted(None) {
+        Reply::ConnAck(connack) => Reply::ConnAck(ConnAck { session_present: true, ..connack }),
+        other => other,
+    }
+}
+
+/// Opens a connection and, as far as the client tests it, answers the ping.
+fn open(client: &mut Client, attempt: u32, now: Time, out: &mut Outbox) {
+    client.connect(None, now, out);
+    client.receive(link(attempt), resumed(), now, out);
+    client.wake(now, out);
+    if out.packets.iter().any(|(_, request)| matches!(request, Request::PingReq)) {
+        assert_eq!(published(out), [""; 0], "the test comes first");
+        client.receive(link(attempt), Reply::PingResp, now, out);
+    }
+}
+
+fn unexplained() -> Disconnection {
+    Disconnection::unexplained("b:1883 closed the connection")
+}
+
+#[test]
+fn a_message_that_ends_three_tested_connections_is_given_up() {
+    let answer = NegativeAnswer::new(AnswerPacket::Disconnect, 0x95);
+    let blamed = Disconnection::by_broker("the broker ended the connection", answer);
+    for (end, text) in
+        [(unexplained(), "given up a"), (blamed, "given up a: DISCONNECT 0x95 packet too large")]
+    {
+        let (mut client, mut out) = client(3_600);
+        open(&mut client, 1, Time::ZERO, &mut out);
+        for (number, payload) in [(1, "a"), (2, "b"), (3, "c")] {
+            client.publish(numbered(number, payload), Time::ZERO, &mut out);
+        }
+        assert_eq!(published(&mut out), ["a", "b", "c"]);
+        client.connection_lost(end.clone(), at(1), &mut out);
+        for attempt in 2..=4 {
+            assert!(!events(&mut out).iter().any(|event| event.starts_with("given up")));
+            open(&mut client, attempt, at(attempt.into()), &mut out);
+            assert_eq!(published(&mut out), ["a"], "one at a time");
+            client.connection_lost(end.clone(), at(attempt.into()), &mut out);
+        }
+        assert_eq!(events(&mut out)[1], text);
+        open(&mut client, 5, at(5), &mut out);
+        assert_eq!(published(&mut out), ["b", "c"], "the others flow");
+    }
+}
+
+/// Ends with another cause, and ends of connections that have not been tested.
+#[test]
+fn a_message_is_not_blamed_for_ends_with_another_cause() {
+    let by_broker =
+        |code| Disconnection::by_broker("ended", NegativeAnswer::new(AnswerPacket::Disconnect, code));
+    let other_cause = [by_broker(0x8B), by_broker(0x8E), by_broker(0x89), "no answer".into()];
+    let cases = other_cause.map(|end| (end, true)).into_iter().chain([(unexplained(), false)]);
+    for (end, answers_ping) in cases {
+        let (mut client, mut out) = client(3_600);
+        open(&mut client, 1, Time::ZERO, &mut out);
+        client.publish(numbered(1, "a"), Time::ZERO, &mut out);
+        assert_eq!(published(&mut out), ["a"]);
+        client.connection_lost(unexplained(), at(1), &mut out);
+        for attempt in 2..20 {
+            let now = at(u64::from(attempt) * 60);
+            if answers_ping {
+                open(&mut client, attempt, now, &mut out);
+                assert_eq!(published(&mut out), ["a"]);
+            } else {
+                client.connect(None, now, &mut out);
+                client.receive(link(attempt), resumed(), now, &mut out);
+            }
+            client.connection_lost(end.clone(), now, &mut out);
+        }
+        let events = events(&mut out);
+        assert!(!events.iter().any(|event| event.starts_with("given up")), "{events:?}");
+    }
+}
+
+/// A connection that has stood for a while does not end early.
+#[test]
+fn an_end_after_half_a_minute_blames_nothing() {
+    let (mut client, mut out) = client(3_600);
+    for attempt in 1..10_u32 {
+        let now = at(u64::from(attempt) * 60);
+        open(&mut client, attempt, now, &mut out);
+        if attempt == 1 {
+            client.publish(numbered(1, "a"), now, &mut out);
+        }
+        client.connection_lost(unexplained(), at(u64::from(attempt) * 60 + 30), &mut out);
+    }
+    let events = events(&mut out);
+    assert!(
+        events.iter().all(|event| event == "connected" || event == "b:1883 closed the connection"),
+        "{events:?}"
+    );
 }

@@ -40,7 +40,7 @@ fn recorded(actions: &[Action]) -> String {
         ("origin: ", "stamp: "),
         ("MessageOrigin", "Stamp"),
         ("Disconnection { reason: ", ""),
-        (", answer: None }", ""),
+        (", answer: None, is_unexplained: false }", ""),
     ];
     let renamed = RENAMED.iter().fold(format!("{actions:?}"), |text, (now, then)| text.replace(now, then));
     without_late(&renamed)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use rustls::AlertDescription;
+use wasmote_mqtt::answer::Disconnection;
 use wasmote_mqtt::broker::packet::{Publish, Request};
 use wasmote_mqtt::client::RESPONSE_TIMEOUT;
 use wasmote_mqtt::client::ids::ConnectionId;
@@ -35,7 +36,7 @@ pub(super) struct OpenSocket {
     /// Set when DISCONNECT is queued: the time by which it has to be written.
     pub(super) disconnect_deadline: Option<Time>,
     /// Reason that writes fail. Packets that the broker sent before can still be read.
-    write_error: Option<String>,
+    write_error: Option<Disconnection>,
     queue: VecDeque<Request>,
     /// Bytes of the messages in `queue`.
     queued_bytes: usize,
@@ -113,8 +114,20 @@ impl OpenSocket {
         self.is_blocked = false;
     }
 
-    fn closed_before_connack(&self, dialer: &Dialer) -> String {
-        reason_text::closed_before_connack(&dialer.address_at(self.peer), dialer.broker())
+    /// End of the connection by the broker, without an answer.
+    fn closed(&self, dialer: &Dialer) -> Disconnection {
+        let address = dialer.address_at(self.peer);
+        match self.codec.is_accepted() {
+            true => Disconnection::unexplained(reason_text::closed(&address)),
+            false => reason_text::closed_before_connack(&address, dialer.broker()).into(),
+        }
+    }
+
+    fn failed(&self, error: &StreamError, dialer: &Dialer) -> Disconnection {
+        match error {
+            StreamError::Tcp(error) if reason_text::is_close_by_peer(error) => self.closed(dialer),
+            error => self.stream_error(error, dialer).into(),
+        }
     }
 
     /// Text for a broker that has not answered CONNECT in time.
@@ -163,31 +176,27 @@ impl OpenSocket {
     }
 
     /// Reads once. Returns whether there may be more.
-    pub(super) fn read(&mut self, scratch: &mut Scratch, dialer: &Dialer) -> Result<bool, String> {
+    pub(super) fn read(&mut self, scratch: &mut Scratch, dialer: &Dialer) -> Result<bool, Disconnection> {
         let mut context = Context::from_waker(&self.waker);
         match self.stream.read(&mut context, &mut scratch.buffers) {
             Ok(Received::Pending) => match self.write_error.take() {
                 None => Ok(false),
-                Some(reason) => Err(reason),
+                Some(end) => Err(end),
             },
-            Err(StreamError::Tcp(error))
-                if !self.codec.is_accepted() && reason_text::is_close_by_peer(&error) =>
-            {
-                Err(self.closed_before_connack(dialer))
-            }
-            Err(error) => Err(self.stream_error(&error, dialer)),
-            Ok(Received::Closed) if !self.codec.is_accepted() => Err(self.closed_before_connack(dialer)),
-            Ok(Received::Closed) => Err(reason_text::CONNECTION_CLOSED.to_owned()),
+            Err(error) => Err(self.failed(&error, dialer)),
+            Ok(Received::Closed) => Err(self.closed(dialer)),
             Ok(Received::Data(bytes)) => {
                 if !self.codec.is_accepted()
                     && let Some(why) =
                         reason_text::speaks_other(&dialer.address_at(self.peer), dialer.broker(), bytes)
                 {
-                    return Err(why);
+                    return Err(why.into());
                 }
                 match self.codec.read(bytes, &mut scratch.incoming) {
                     Ok(()) => Ok(true),
-                    Err(violation) => Err(format!("the broker violated the MQTT protocol: {violation}")),
+                    Err(violation) => {
+                        Err(format!("the broker violated the MQTT protocol: {violation}").into())
+                    }
                 }
             }
         }
@@ -224,7 +233,7 @@ impl OpenSocket {
                     self.is_blocked = true;
                 }
                 Err(error) => {
-                    self.write_error = Some(reason_text::stream(&dialer.address_at(self.peer), &error));
+                    self.write_error = Some(self.failed(&error, dialer));
                     self.socket_waker.set_ready();
                 }
             }

@@ -23,8 +23,16 @@ pub struct Answers {
     pub unsuback: Option<u8>,
     /// Packet that follows the first PUBLISH instead of its answer; the connection then ends.
     pub last_packet: Option<Vec<u8>>,
+    /// Size of a PUBLISH from which `last_packet` applies; others are answered.
+    pub last_from: usize,
     /// Reason String of all answers with a code.
     pub reason_string: Option<&'static str>,
+}
+
+impl Answers {
+    fn is_last(&self, publish: &[u8]) -> bool {
+        self.last_packet.is_some() && publish.len() >= self.last_from
+    }
 }
 
 /// A running scripted broker.
@@ -61,7 +69,7 @@ async fn serve(mut stream: TcpStream, protocol: Protocol, answers: Arc<Mutex<Ans
         let answers = answers.lock().expect("no panic").clone();
         let reply = match first >> 4 {
             1 => connack(protocol, &answers),
-            3 if answers.last_packet.is_some() => answers.last_packet.clone().unwrap_or_default(),
+            3 if answers.is_last(&body) => answers.last_packet.clone().unwrap_or_default(),
             3 => {
                 let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
                 let id = || [body[2 + topic], body[3 + topic]];
@@ -78,7 +86,7 @@ async fn serve(mut stream: TcpStream, protocol: Protocol, answers: Arc<Mutex<Ans
             _ => return None,
         };
         stream.write_all(&reply).await.ok()?;
-        if first >> 4 == 3 && answers.last_packet.is_some() || first >> 4 == 1 && answers.connack.is_some() {
+        if first >> 4 == 3 && answers.is_last(&body) || first >> 4 == 1 && answers.connack.is_some() {
             // The client closes first, so that it reads the packet.
             while packet(&mut stream).await.is_some() {}
             return None;

@@ -180,6 +180,23 @@ impl Outgoing {
         }
     }
 
+    /// Number of messages that were published on this connection and await PUBACK or PUBREC.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.inflight.iter().filter(|entry| entry.is_unanswered()).count()
+    }
+
+    /// First message that was published on this connection and awaits PUBACK or PUBREC.
+    pub(crate) fn first_unanswered(&self) -> Option<(PacketId, &Message)> {
+        let entry = self.inflight.iter().find(|entry| entry.is_unanswered())?;
+        Some((entry.id, &entry.queued.stored.message))
+    }
+
+    /// Changes the send window and the maximum number of queued messages.
+    pub(crate) fn set_limits(&mut self, window: NonZeroU16, queued: usize) {
+        self.window = window;
+        self.queue.set_limit(queued);
+    }
+
     /// Handles an acknowledgement of the peer.
     pub(crate) fn acknowledge(&mut self, ack: Ack) -> AckOutcome {
         let found =
@@ -231,6 +248,10 @@ impl Outgoing {
 }
 
 impl InflightMessage {
+    fn is_unanswered(&self) -> bool {
+        self.in_window && self.state == InflightState::Published
+    }
+
     fn awaits(&self, step: AckStep) -> bool {
         match (step, self.queued.stored.message.qos) {
             (AckStep::PubAck, Qos::AtLeastOnce) => self.state == InflightState::Published,

@@ -229,7 +229,11 @@ impl AcceptedConnAck {
 fn disconnection(packet: &DisconnectPacket) -> Disconnection {
     let answer = NegativeAnswer::new(AnswerPacket::Disconnect, packet.reason_code.into());
     let answer = answer.with_reason_string(reason_string(&packet.properties));
-    Disconnection::by_broker(reason_text::server_disconnected(packet.reason_code, None), answer)
+    let mut reason = reason_text::server_disconnected(packet.reason_code, None);
+    if packet.reason_code == ReasonCode::SessionTakenOver {
+        reason.push_str(reason_text::DOUBLED_CLIENT_ID);
+    }
+    Disconnection::by_broker(reason, answer)
 }
 
 fn reason_string(properties: &Properties) -> Option<Arc<str>> {

@@ -336,7 +336,9 @@ fn refusals_and_disconnects_have_readable_reasons() {
         close_reason_of(Protocol::V5, b"\x20\x02\x00\x01"),
         refused("unsupported protocol version", 1)
     );
-    let ended = "the broker ended the connection: session taken over (DISCONNECT 0x8E): thief!";
+    let ended = "the broker ended the connection: session taken over; another client uses the same client id, such as a \
+        second fleet with the same names; give the devices other names with --group or --device-id (DISCONNECT 0x8E): \
+        thief!";
     assert_eq!(close_reason_of(Protocol::V5, PACKETS[PACKETS.len() - 1]), ended);
     let mut bytes = BytesMut::new();
     Codec::new(Protocol::V5).encode_refusal(ConnectRefusal::BadAuthenticationMethod, &mut bytes);

@@ -44,7 +44,7 @@ impl Encode for Input {
 impl Encode for Disconnection {
     fn encode(&self, into: &mut Digest) {
         // The reason has the code of the answer in words, and the broker of virtual time sends no Reason String.
-        let Self { reason, answer: _ } = self;
+        let Self { reason, answer: _, is_unexplained: _ } = self;
         into.write_bytes(reason.as_bytes());
     }
 }
@@ -56,6 +56,7 @@ impl Encode for Refusal {
             Self::Offline => into.write_word(2),
             Self::BeyondLimits(why) => into.write_variant(3, &[&why.name()]),
             Self::Answer(answer) => into.write_variant(4, &[answer]),
+            Self::EndsConnection(answer) => into.write_variant(5, &[answer]),
         }
     }
 }

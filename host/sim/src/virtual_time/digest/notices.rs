@@ -107,6 +107,9 @@ impl Encode for DropCause {
             Self::TooLarge(most) => into.write_variant(4, &[most]),
             Self::BeyondLimits(why) => into.write_variant(5, &[&why.name()]),
             Self::Answer(answer) => into.write_variant(6, &[answer]),
+            Self::EndsConnection { payload_bytes, answer } => {
+                into.write_variant(7, &[payload_bytes, answer]);
+            }
         }
     }
 }

@@ -202,7 +202,8 @@ fn every_message_is_accounted_for_through_failures_of_the_broker() {
     let failures = [Failure::Pause, PERSISTENT, MEMORY_ONLY];
     for round in 0..120 {
         fail(&mut world, failures[round % 3], Duration::from_millis(700 * (1 + round as u64 % 17)));
-        world.run_for(7 * SECOND);
+        // Connections stand for long enough to reset the pause before the next reconnect.
+        world.run_for(45 * SECOND);
         assert_balanced(&world);
     }
     world.put(publisher, wasmote_sim::device::Input::Stop(wasmote_sim::event::StopReason::Requested));
