@@ -164,7 +164,7 @@ impl ConnectRefusal {
         match self {
             Self::UnsupportedProtocolVersion => Some(1),
             Self::ClientIdInvalid => Some(2),
-            Self::Unavailable => Some(3),
+            Self::Unavailable | Self::QuotaExceeded => Some(3),
             _ => None,
         }
     }

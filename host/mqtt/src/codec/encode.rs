@@ -16,7 +16,7 @@ use mqtt5_protocol::{QoS, ReasonCode};
 use super::properties::PropertyEncoder;
 use super::{Codec, MAX_PACKET_SIZE};
 use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, SubAck};
-use crate::broker::reason::{AckReason, ConnectRefusal, UnsubscribeRefusal};
+use crate::broker::reason::{AckReason, ConnectRefusal, SubscribeRefusal, UnsubscribeRefusal};
 use crate::message::Qos;
 use crate::protocol::Protocol;
 
@@ -58,11 +58,14 @@ impl Codec {
 
     /// Appends a CONNACK that refuses the connection.
     pub fn encode_refusal(&self, refusal: ConnectRefusal, out: &mut BytesMut) {
-        let known_to_v4 =
-            matches!(refusal, ConnectRefusal::ClientIdInvalid | ConnectRefusal::UnsupportedProtocolVersion);
-        if self.protocol == Protocol::V5 || known_to_v4 {
-            let connack = ConnAckPacket::new(false, code(refusal.code()));
-            self.put(&ConnAckPacket { protocol_version: self.version(), ..connack }, out);
+        match (self.protocol, refusal.code_of_v4()) {
+            (Protocol::V5, _) => {
+                let connack = ConnAckPacket::new(false, code(refusal.code()));
+                self.put(&ConnAckPacket { protocol_version: 5, ..connack }, out);
+            }
+            (Protocol::V4, Some(code)) => out.put_slice(&[0x20, 2, 0, code]),
+            // 3.1.1 has no code for other reasons; the connection just ends.
+            (Protocol::V4, None) => {}
         }
     }
 
@@ -98,16 +101,19 @@ impl Codec {
     fn suback(&self, granted: &SubAck) -> SubAckPacket {
         let mut packet = SubAckPacket::new(granted.packet_id.get());
         packet.protocol_version = self.version();
-        packet.reason_codes =
-            granted.granted.iter().map(|answer| self.granted(answer.as_ref().ok())).collect();
+        packet.reason_codes = granted.granted.iter().map(|answer| self.granted(answer)).collect();
         packet
     }
 
-    fn granted(&self, qos: Option<&Qos>) -> SubAckReasonCode {
-        match qos {
-            Some(qos) => SubAckReasonCode::from_qos(QoS::from(u8::from(*qos))),
-            None if self.protocol == Protocol::V5 => SubAckReasonCode::TopicFilterInvalid,
-            None => SubAckReasonCode::UnspecifiedError,
+    fn granted(&self, answer: &Result<Qos, SubscribeRefusal>) -> SubAckReasonCode {
+        let unspecified = SubAckReasonCode::UnspecifiedError;
+        match answer {
+            Ok(qos) => SubAckReasonCode::from_qos(QoS::from(u8::from(*qos))),
+            Err(refusal) if self.protocol == Protocol::V5 => {
+                SubAckReasonCode::from_u8(refusal.code()).unwrap_or(unspecified)
+            }
+            // The only error code of 3.1.1.
+            Err(_) => unspecified,
         }
     }
 

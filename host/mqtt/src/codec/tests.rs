@@ -1,4 +1,7 @@
 use super::*;
+use crate::broker::packet::{Reply, SubAck};
+use crate::broker::reason::SubscribeRefusal;
+use crate::message::Qos;
 
 const CONNECT_V4: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01a";
 const CONNECT_V5: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x01a";
@@ -143,6 +146,53 @@ fn a_refused_client_is_answered_in_its_own_version() {
             RefusedConnect { refusal: *refusal, protocol: Some(Protocol::V5) },
             "{bytes:x?}"
         );
+    }
+}
+
+/// Codes of section 3.9.3 of MQTT 5, and the only one of 3.1.1.
+#[test]
+fn a_refused_subscription_has_its_own_code() {
+    use SubscribeRefusal::*;
+    let refusals = [
+        Unspecified,
+        ImplementationSpecific,
+        NotAuthorized,
+        TopicFilterInvalid,
+        PacketIdInUse,
+        QuotaExceeded,
+        SharedNotSupported,
+        IdentifiersNotSupported,
+        WildcardsNotSupported,
+    ];
+    let granted: Vec<_> = refusals.into_iter().map(Err).chain([Ok(Qos::ExactlyOnce)]).collect();
+    let reply = Reply::SubAck(SubAck { packet_id: 1.try_into().unwrap(), granted });
+    let encoded = |protocol| {
+        let mut out = BytesMut::new();
+        Codec::new(protocol).encode(&reply, &mut out).unwrap();
+        out
+    };
+    let codes = b"\x80\x83\x87\x8f\x91\x97\x9e\xa1\xa2\x02";
+    assert_eq!(encoded(Protocol::V5), [b"\x90\x0d\x00\x01\x00", &codes[..]].concat()[..]);
+    assert_eq!(encoded(Protocol::V4), [b"\x90\x0c\x00\x01", &[0x80; 9][..], &[2]].concat()[..]);
+}
+
+/// Codes of section 3.2.2.2 of MQTT 5, and those of 3.1.1.
+#[test]
+fn a_refused_connection_has_the_code_of_its_version() {
+    let encoded = |protocol, refusal| {
+        let mut out = BytesMut::new();
+        Codec::new(protocol).encode_refusal(refusal, &mut out);
+        out.to_vec()
+    };
+    for (refusal, code, code_of_v4) in [
+        (ConnectRefusal::UnsupportedProtocolVersion, 0x84, Some(1)),
+        (ConnectRefusal::ClientIdInvalid, 0x85, Some(2)),
+        (ConnectRefusal::Unavailable, 0x88, Some(3)),
+        (ConnectRefusal::QuotaExceeded, 0x97, Some(3)),
+        (ConnectRefusal::PacketTooLarge, 0x95, None),
+    ] {
+        assert_eq!(encoded(Protocol::V5, refusal), [0x20, 3, 0, code, 0]);
+        assert_eq!(encoded(Protocol::V4, refusal), code_of_v4.map_or(vec![], |code| vec![0x20, 2, 0, code]));
     }
 }
 
