@@ -12,6 +12,7 @@ use std::time::Duration;
 use wasmote_sim::device::Blueprint;
 
 use crate::broker::BrokerHandle;
+use crate::broker_state::CleanUp;
 use crate::credentials::{CredentialStore, Secret};
 pub use proxy::{ProxyKind, ProxyUrl};
 pub use websocket::{HeaderField, WebSocketPath};
@@ -121,8 +122,12 @@ pub struct ConnectionOptions {
     pub keepalive: Duration,
     /// Session expiry after a lost connection. Zero ends the session with the connection and requests a clean
     /// start. Otherwise, on MQTT 5, only a device's first connection of a run requests a clean start. On
-    /// 3.1.1 any value but zero keeps the session for as long as the broker does.
+    /// 3.1.1 any value but zero keeps the session for as long as the broker does, unless it is
+    /// [cleaned up](Self::clean_up).
     pub session_expiry: Duration,
+    /// Broker state that an orderly end clears, and whether sessions of earlier runs are discarded. It has no
+    /// effect on the embedded broker, which ends with the run.
+    pub clean_up: CleanUp,
     /// User name, if the broker requires one.
     pub username: Option<String>,
     /// Password of the user.
@@ -152,6 +157,7 @@ impl ConnectionOptions {
         Self {
             keepalive,
             session_expiry: Duration::ZERO,
+            clean_up: CleanUp::Off,
             username: None,
             password: None,
             devices: Arc::default(),

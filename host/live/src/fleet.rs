@@ -26,9 +26,12 @@ use wasmote_sim::health::FleetHealth;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 
 use crate::broker::BrokerHandle;
+use crate::broker_state::{CleanUp, Leftovers};
+use crate::clean_up;
 use crate::clock::Clock;
-use crate::config::FleetConfig;
+use crate::config::{ConnectionOptions, FleetConfig};
 use crate::events::{EventBus, EventFilter, EventReceiver};
+use crate::host_client::HostConnection;
 use crate::lag::LagStats;
 use crate::network::Network;
 use crate::observer::FleetObserver;
@@ -75,9 +78,28 @@ struct Inner {
     outbound: Outbound,
     unsettled: Arc<AtomicUsize>,
     closing: AtomicBool,
+    /// Connection over which retained messages are cleared at the end.
+    clean_up: Option<HostConnection>,
     /// Channel that closes when the last connection has ended.
     connections: Mutex<mpsc::Receiver<()>>,
     final_totals: Mutex<Option<Totals>>,
+}
+
+/// Longest time to clear retained messages at the end of a fleet.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Connection over which the retained messages of a fleet are cleared, if the broker is an external one.
+fn clean_up_connection(config: &FleetConfig) -> Option<HostConnection> {
+    let first = config.devices.first()?;
+    let is_needed = config.connection.clean_up.is_on() && config.embedded_broker.is_none();
+    is_needed.then(|| HostConnection {
+        broker: config.broker.clone(),
+        // The messages that clear a topic are not recorded themselves.
+        options: ConnectionOptions { clean_up: CleanUp::Off, ..config.connection.clone() },
+        protocol: first.protocol,
+        // Other processes may run further devices of the fleet, under other names.
+        client_id: format!("{}-clean-up", first.identity.id),
+    })
 }
 
 impl Fleet {
@@ -104,6 +126,7 @@ impl Fleet {
         observer: Option<Arc<dyn FleetObserver>>,
     ) -> Self {
         let clock = Clock::start();
+        let clean_up = clean_up_connection(&config);
         let (alive, connections) = mpsc::channel(1);
         let unsettled = Arc::new(AtomicUsize::new(config.devices.len()));
         let shared = FleetShared {
@@ -128,6 +151,7 @@ impl Fleet {
             event_bus,
             unsettled,
             closing: AtomicBool::new(false),
+            clean_up,
             connections: Mutex::new(connections),
             final_totals: Mutex::new(None),
         }))
@@ -344,6 +368,16 @@ impl Fleet {
             };
             let _ = timeout_at(deadline, reached).await;
         }
+        self.clean_up().await;
+    }
+
+    /// Clears the retained messages that the devices left at an external broker.
+    async fn clean_up(&self) {
+        let Some(connection) = &self.0.clean_up else { return };
+        let mut leftovers = Leftovers::default();
+        let parts = timeout(STOP_TIMEOUT, join_all(self.call_all(Shard::take_leftovers))).await;
+        parts.into_iter().flatten().flatten().for_each(|part| leftovers.add(part));
+        clean_up::clear(connection.clone(), leftovers, CLEAN_UP_TIMEOUT).await;
     }
 
     /// Stops all devices with DISCONNECT, flushes their last messages, and returns the final totals. Gives up

@@ -34,6 +34,7 @@ use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::topic::Topic;
 
+use crate::broker_state::RetainedTopics;
 use crate::config::{BrokerUrl, ConnectionOptions};
 use crate::tls::{TlsClient, TlsError};
 use dialer::HostDialer;
@@ -74,6 +75,13 @@ pub struct HostMessage {
     pub qos: Qos,
     /// Whether the broker retains the message.
     pub retain: bool,
+}
+
+impl HostMessage {
+    /// Message that clears the retained message of a topic [MQTT-3.3.1-6].
+    pub(crate) fn clearing(topic: Topic) -> Self {
+        Self { topic, payload: Bytes::new(), qos: Qos::AtLeastOnce, retain: true }
+    }
 }
 
 /// Reason that a message cannot be published.
@@ -159,6 +167,8 @@ pub struct HostClient {
     polling: JoinHandle<()>,
     deliveries: JoinSet<()>,
     dialer: HostDialer,
+    /// Retained messages to be cleared at the end.
+    retained: RetainedTopics,
 }
 
 impl HostClient {
@@ -166,6 +176,7 @@ impl HostClient {
     pub fn start(connection: HostConnection) -> Result<Self, TlsError> {
         let (tls, dialer) = dialer_of(&connection)?;
         let (link_sender, link) = watch::channel(Link::Down(None));
+        let retained = RetainedTopics::new(connection.options.clean_up.clone());
         let (library, polling) = match connection.protocol {
             Protocol::V4 => {
                 let (client, events) = v4::open(connection, tls, dialer.clone());
@@ -176,7 +187,7 @@ impl HostClient {
                 (Library::V5(client), tokio::spawn(poll(events, link_sender)))
             }
         };
-        Ok(Self { library, link, polling, deliveries: JoinSet::new(), dialer })
+        Ok(Self { library, link, polling, deliveries: JoinSet::new(), dialer, retained })
     }
 
     /// Waits for the connection. The error is a readable reason.
@@ -192,6 +203,16 @@ impl HostClient {
         }
     }
 
+    /// Waits for the outcome of the first connection attempt. The error is a readable reason.
+    pub(crate) async fn first_attempt(&self, within: Duration) -> Result<(), String> {
+        let mut link = self.link.clone();
+        let _ = timeout(within, link.wait_for(|link| !matches!(link, Link::Down(None)))).await;
+        self.connected(Duration::ZERO).await.map_err(|problem| match &*link.borrow() {
+            Link::Down(None) => self.dialer.no_answer(within),
+            _ => problem,
+        })
+    }
+
     /// Publishes a message. Messages wait for the first connection, and at QoS 1 and 2 they survive a
     /// reconnect.
     pub fn publish(&mut self, message: HostMessage) -> Result<(), PublishError> {
@@ -204,6 +225,9 @@ impl HostClient {
             }
         }
         let notice = self.library.publish(&message)?;
+        if message.retain {
+            self.retained.record(&message.topic, message.payload.is_empty());
+        }
         self.deliveries.spawn(deliver(self.library.clone(), message, notice));
         Ok(())
     }
@@ -212,6 +236,10 @@ impl HostClient {
     /// of messages that were not acknowledged.
     pub async fn close(mut self, grace: Duration) -> usize {
         let deadline = Instant::now() + grace;
+        // A full queue means that messages of the host itself wait, which have precedence.
+        for topic in self.retained.take().0 {
+            let _ = self.publish(HostMessage::clearing(topic));
+        }
         let delivered = async { while self.deliveries.join_next().await.is_some() {} };
         let _ = timeout_at(deadline, delivered).await;
         self.library.disconnect();

@@ -25,12 +25,15 @@
 //! * [`status`]: snapshots and totals. [`events`]: broadcast of device events. [`observer`]: lossless trace
 //!   of all inputs and notices. [`lag`]: lateness of the host's timers.
 //! * [`broker`]: embedded MQTT broker, with its listener and its own faults.
+//! * [`broker_state`]: state that a fleet leaves at a broker. `clean_up`: its removal.
 //! * [`host_client`]: MQTT connections of the host itself, which use `rumqttc`.
 //! * [`tls`]: certificates and TLS configuration. `websocket`: handshake and frames. `reason_text`:
 //!   readable connection errors.
 //! * [`interface`]: the network interface of connections. [`http`]: the HTTP client. `outbound`: HTTP requests of devices. `clock`: the clock of a run.
 
 pub mod broker;
+pub mod broker_state;
+mod clean_up;
 mod clock;
 pub mod config;
 pub mod credentials;

@@ -44,6 +44,7 @@ use wasmote_sim::latency::MAX_PLAUSIBLE;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, TraceEvent};
 
 use crate::broker::{BrokerHandle, ShardReplyReceiver};
+use crate::broker_state::Leftovers;
 use crate::events::EventBus;
 use crate::lag::LagStats;
 use crate::network::Network;
@@ -491,6 +492,14 @@ impl Shard {
         reached
     }
 
+    /// Takes what the devices may have left at the broker.
+    pub(crate) fn take_leftovers(&mut self) -> Leftovers {
+        let sessions = self.slots.iter().filter(|slot| slot.connection.may_have_session()).count();
+        let discards = self.connections.discards_sessions();
+        let (topics, missed) = self.connections.retained.take();
+        Leftovers { topics, missed, sessions: if discards { sessions as u64 } else { 0 } }
+    }
+
     /// Stops every device cleanly; the connections close by themselves.
     pub(crate) fn stop_all(&mut self) {
         let mut slow = Duration::ZERO;
@@ -502,6 +511,12 @@ impl Shard {
             }
             let began = Instant::now();
             self.handle_input(index, Input::Stop(StopReason::Shutdown));
+            // A device that had crashed, or was switched off before, has no connection to disconnect.
+            let now = self.now();
+            self.with_connection(index, |connection, connections| {
+                connection.end_session(now.run, connections)
+            });
+            self.pump(index, now);
             let took = began.elapsed();
             slow += if took > SLOW_STOP { took } else { Duration::ZERO };
         }

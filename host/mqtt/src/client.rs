@@ -9,12 +9,13 @@
 //! client for every device; live runs use it both in process and over TCP.
 //!
 //! * [`ids`]: identifiers of connections. [`options`]: configuration.
-//! * `reading`: handling of packets from the broker. [`suspects`]: messages at which the broker ends the
+//! * `sessions`: sessions of earlier and later runs. `reading`: handling of packets from the broker. [`suspects`]: messages at which the broker ends the
 //!   connection.
 
 pub mod ids;
 pub mod options;
 mod reading;
+mod sessions;
 pub mod suspects;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,7 +26,7 @@ use std::time::Duration;
 use crate::answer::{Disconnection, NegativeAnswer};
 use crate::broker::inflight::{Incoming, Outgoing};
 use crate::broker::packet::{
-    Ack, Connect, Disconnect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions, Unsubscribe,
+    Ack, Connect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions, Unsubscribe,
 };
 use crate::broker::stored::StoredMessage;
 use crate::codec::client::SendError;
@@ -35,6 +36,7 @@ use crate::time::Time;
 use crate::topic::TopicFilter;
 use ids::ConnectionId;
 use options::ClientOptions;
+use sessions::Discard;
 use suspects::Suspects;
 
 const NO_ANSWER: &str = "no answer from the broker within 10 s";
@@ -78,6 +80,10 @@ pub struct Client {
     silent: bool,
     /// The client has no session state, so it discards a session that the broker may still have.
     needs_clean_start: bool,
+    /// Whether the broker may keep a session that the client began.
+    may_have_session: bool,
+    /// Purpose of the present connection, if it only discards the session.
+    discarding: Option<Discard>,
     /// Negotiated keepalive in seconds; zero means none.
     keep_alive: u16,
     /// Deadline for the outstanding PINGRESP (section 3.12.4).
@@ -225,6 +231,8 @@ impl Client {
             state: State::Down,
             silent: false,
             needs_clean_start: true,
+            may_have_session: false,
+            discarding: None,
             keep_alive: options.keep_alive,
             pong_due: None,
             probing: false,
@@ -288,6 +296,7 @@ impl Client {
                 self.abort(now, out);
                 self.clear_session(out);
                 self.start_queued_connect(now, out);
+                self.end_session(now, out);
             }
             _ if self.suspects.ping_is_due() => self.test_connection(now, out),
             _ if self.pong_due.is_some() => self.time_out(NO_PONG, now, out),
@@ -333,9 +342,9 @@ impl Client {
             return;
         }
         self.abort(now, out);
-        self.connection.attempt += 1;
-        self.state = State::Connecting(now + RESPONSE_TIMEOUT);
-        self.keep_alive = self.options.keep_alive;
+        if self.must_discard_first() {
+            return self.discard_session(Discard::Before(will), now, out);
+        }
         let connect = Connect {
             client_id: Arc::clone(&self.client_id),
             protocol: self.protocol,
@@ -347,6 +356,14 @@ impl Client {
             receive_maximum: None,
             will,
         };
+        self.open(connect, now, out);
+    }
+
+    /// Sends CONNECT on a new connection.
+    fn open<E: From<ClientEvent>>(&mut self, connect: Connect, now: Time, out: &mut Outbox<E>) {
+        self.connection.attempt += 1;
+        self.state = State::Connecting(now + RESPONSE_TIMEOUT);
+        self.keep_alive = self.options.keep_alive;
         self.send(Request::Connect(Box::new(connect)), now, out);
     }
 
@@ -363,6 +380,7 @@ impl Client {
             DisconnectMode::Clean => {
                 self.abort(now, out);
                 self.clear_session(out);
+                self.end_session(now, out);
             }
             DisconnectMode::PowerLoss | DisconnectMode::Abort => self.abort(now, out),
         }
@@ -371,9 +389,11 @@ impl Client {
     /// Sends DISCONNECT once the last message is acknowledged.
     fn finish_disconnect<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if matches!(self.state, State::Disconnecting(_)) && self.outgoing.is_empty() {
-            self.send(Request::Disconnect(Disconnect::default()), now, out);
+            let disconnect = self.last_disconnect();
+            self.send(Request::Disconnect(disconnect), now, out);
             self.close(out);
             self.start_queued_connect(now, out);
+            self.end_session(now, out);
         }
     }
 
@@ -394,6 +414,7 @@ impl Client {
     /// Cleans up after the end of a connection. Unread packets are lost. A session without expiry ends here.
     fn close<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
         self.state = State::Down;
+        self.discarding = None;
         self.pong_due = None;
         self.probing = false;
         self.lost_reason = None;

@@ -63,6 +63,7 @@ impl Selection for PodOptions {
         "tls_sni",
         "tls_alpn",
         "tls_resumption",
+        "clean_up",
         "log",
         "log_messages",
     ];

@@ -24,9 +24,29 @@ fn both_signals_drain_disconnect_and_print_totals() {
         assert!(printed[0].contains("sent") && printed[0].contains("seed"), "{}", printed[0]);
         // The last messages are sent before DISCONNECT, so no will is published.
         subscriber.lines.wait(9, DEFAULT_TIMEOUT, |line| line.ends_with(" offline"));
-        let disconnects =
-            broker.log.wait(9, DEFAULT_TIMEOUT, |line| line.contains("Received DISCONNECT from heartbeat"));
+        // The connection that clears retained messages at the end is the host's own.
+        let disconnects = broker.log.wait(9, DEFAULT_TIMEOUT, |line| {
+            line.contains("Received DISCONNECT from heartbeat") && !line.contains("-clean-up")
+        });
         assert_eq!(disconnects.len(), 9);
+    }
+}
+
+/// Retained states of devices: cleared at the end unless the user wants to keep them.
+#[test]
+fn a_run_leaves_retained_messages_only_if_it_is_asked_to() {
+    for (clean_up, left) in [("own", 0), ("off", 3)] {
+        let broker = Mosquitto::start();
+        let options = ["--devices", "3", "--faults", "none", "--clean-up", clean_up];
+        let fleet = Fleet::run(&[&["--broker", &broker.url()][..], &options].concat()).ready();
+        let subscriber = broker.subscribe("wasmote/+/state");
+        subscriber.lines.wait(3, DEFAULT_TIMEOUT, |line| line.ends_with(" online"));
+        fleet.signal("INT");
+        assert!(fleet.end().0.success());
+        let late = broker.subscribe("+/+/state");
+        broker.publish("wasmote/end/state", "here");
+        late.lines.wait_for("wasmote/end/state here");
+        assert_eq!(late.lines.all().len() - 1, left, "--clean-up {clean_up}");
     }
 }
 

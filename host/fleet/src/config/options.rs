@@ -43,9 +43,9 @@ use super::fleet_shard::FleetShard;
 use super::identity::options::IdentityOptions;
 use super::source_addresses::SourceAddresses;
 use super::values::{
-    BrokerChoice, Capability, CompileMemory, CompileOption, ConnectionLimit, DeviceCount, DurationValue,
-    HttpAddress, Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText, Sha256Pin, Switch,
-    TopicRoot,
+    BrokerChoice, Capability, CleanUpOption, CompileMemory, CompileOption, ConnectionLimit, DeviceCount,
+    DurationValue, HttpAddress, Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText, Sha256Pin,
+    Switch, TopicRoot,
 };
 use crate::key_value::Assignments;
 use crate::schema::accept_alias;
@@ -405,6 +405,11 @@ pub struct Options {
         help_heading = "MQTT"
     )]
     pub session_expiry: Option<DurationValue>,
+
+    /// What an orderly end clears at an external broker: sessions, and retained messages below the topic root (own) or all
+    /// of the devices' (all) [default: own]
+    #[arg(long, env = "WASMOTE_CLEAN_UP", value_name = "WHAT", help_heading = "MQTT")]
+    pub clean_up: Option<CleanUpOption>,
 
     /// Faults: `realistic`, `none`, a file, or the faults themselves [default: realistic]
     #[arg(

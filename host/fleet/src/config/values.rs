@@ -575,6 +575,30 @@ impl From<CompileOption> for wasmote_engine::CompileMode {
     }
 }
 
+/// State of an external broker that an orderly end of a run clears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CleanUpOption {
+    /// Sessions of the devices, and retained messages that they published below the topic root.
+    #[default]
+    Own,
+    /// Sessions of the devices, and all retained messages that they published.
+    All,
+    /// Nothing: sessions and retained messages stay, and on MQTT 3.1.1 sessions of earlier runs are resumed.
+    Off,
+}
+
+impl CleanUpOption {
+    /// Name of the value, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::All => "all",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Switch that is on, off, or chosen by the size of the fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

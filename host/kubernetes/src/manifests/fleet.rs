@@ -411,6 +411,7 @@ fn common_environment(settings: &Settings, options: &DeployOptions) -> Vec<(&'st
             "WASMOTE_SESSION_EXPIRY",
             (!connection.session_expiry.is_zero()).then(|| time(connection.session_expiry)),
         ),
+        ("WASMOTE_CLEAN_UP", settings.given.get(|it| &it.clean_up).map(|what| what.name().to_owned())),
         ("WASMOTE_RAMP", settings.given.get(|it| &it.ramp).map(|rate| rate.0.to_string())),
         ("WASMOTE_LOG", (settings.log != Default::default()).then(|| "json".to_owned())),
         (

@@ -23,6 +23,7 @@ use wasmote_sim::link::{AtMostOnce, NetworkLink, SendOutcome};
 
 use super::tcp::{Sockets, TcpConnection};
 use crate::broker::{ShardRequestSender, request_bytes};
+use crate::broker_state::{CleanUp, RetainedTopics};
 use crate::config::ConnectionOptions;
 
 /// Number of packets for the embedded broker at which a shard sends them.
@@ -59,6 +60,8 @@ pub(super) struct Connections {
     active: usize,
     /// Dropped when all devices are stopped and no connection is active.
     alive: Option<mpsc::Sender<()>>,
+    /// Retained messages that were passed to the transport.
+    pub(super) retained: RetainedTopics,
 }
 
 /// Transport that all connections of a shard use.
@@ -75,11 +78,18 @@ impl Connections {
         options: &ConnectionOptions,
         alive: Option<mpsc::Sender<()>>,
     ) -> Self {
+        // The embedded broker ends with the run.
+        let clean_up = match &transport {
+            ShardTransport::Local(..) => CleanUp::Off,
+            ShardTransport::Tcp(_) => options.clean_up.clone(),
+        };
         let options = ClientOptions {
+            discard_sessions: clean_up.is_on(),
             keep_alive: u16::try_from(options.keepalive.as_secs()).unwrap_or(u16::MAX).max(5),
             session_expiry: u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX),
             ..ClientOptions::default()
         };
+        let retained = RetainedTopics::new(clean_up);
         Self {
             transport,
             options: Arc::new(options),
@@ -88,7 +98,13 @@ impl Connections {
             batch_bytes: 0,
             active: 0,
             alive,
+            retained,
         }
+    }
+
+    /// Whether sessions end with the run.
+    pub(super) fn discards_sessions(&self) -> bool {
+        self.options.discard_sessions
     }
 
     pub(super) fn new_connection(&self, index: usize, blueprint: &Blueprint) -> Box<Connection> {
@@ -175,6 +191,21 @@ fn dropped_input(direction: Direction, packet: impl AtMostOnce, fault: FaultId) 
     packet.into_qos_0_message().map(|message| Input::Dropped(direction, message, fault))
 }
 
+/// Records the retained message of a packet, which may be the will of a CONNECT.
+fn record_retained(request: &Request, retained: &mut RetainedTopics) {
+    let message = match request {
+        Request::Publish(publish) => &publish.message,
+        Request::Connect(connect) => match &connect.will {
+            Some(will) => &will.message,
+            None => return,
+        },
+        _ => return,
+    };
+    if message.retain {
+        retained.record(&message.topic, message.payload.is_empty());
+    }
+}
+
 impl Connection {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let (transport, waits) = match &self.transport {
@@ -193,6 +224,16 @@ impl Connection {
 
     pub(super) fn disconnect(&mut self, mode: DisconnectMode, now: Time, connections: &mut Connections) {
         self.client.disconnect(mode, now, &mut connections.outbox);
+    }
+
+    /// Discards the session after the last connection.
+    pub(super) fn end_session(&mut self, now: Time, connections: &mut Connections) {
+        self.client.end_session(now, &mut connections.outbox);
+    }
+
+    /// Whether the broker may keep the session.
+    pub(super) fn may_have_session(&self) -> bool {
+        self.client.may_have_session()
     }
 
     pub(super) fn publish(&mut self, message: Message, now: Time, connections: &mut Connections) {
@@ -353,6 +394,7 @@ impl Connection {
                     connections.forward(link, outcome);
                 }
                 Transport::Tcp(tcp) => {
+                    record_retained(&request, &mut connections.retained);
                     let ShardTransport::Tcp(sockets) = &mut connections.transport else { continue };
                     tcp.send(link, request, &mut self.client, now, sockets, &mut connections.outbox);
                 }

@@ -11,6 +11,9 @@ pub struct ClientOptions {
     /// Seconds that the broker keeps the session of a disconnected client; default 0, which also makes every
     /// connection a clean start.
     pub session_expiry: u32,
+    /// Whether a session of an earlier run is discarded before the first connection, also on 3.1.1, and the own
+    /// session at a clean disconnect; default false, which suits a broker without earlier or later runs.
+    pub discard_sessions: bool,
     /// Maximum number of unread messages of a client that does not read, as in the buffers of a socket;
     /// default 1,000. Later messages at QoS 0 are lost.
     pub unread: usize,
@@ -32,6 +35,7 @@ impl Default for ClientOptions {
         Self {
             keep_alive: 10,
             session_expiry: 0,
+            discard_sessions: false,
             unread: 1_000,
             inflight,
             queued: 100,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ids::ConnectionId;
+use super::sessions::Discard;
 use super::{
     Client, ClientEvent, Outbox, PendingSubscription, RESPONSE_TIMEOUT, Refusal, RefusedRequest, State,
 };
@@ -161,10 +162,14 @@ impl Client {
     }
 
     fn accepted<E: From<ClientEvent>>(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox<E>) {
+        if self.session_discarded(now, out) {
+            return;
+        }
         let session_present = accepted.session_present;
         self.state = State::Up;
         self.up_since = now;
         self.needs_clean_start = false;
+        self.may_have_session = self.options.session_expiry > 0;
         // [MQTT-3.2.2-21]
         self.keep_alive = accepted.server_keep_alive.unwrap_or(self.keep_alive);
         if !session_present {
@@ -213,7 +218,8 @@ impl Client {
     }
 
     pub(super) fn lost<E: From<ClientEvent>>(&mut self, end: Disconnection, now: Time, out: &mut Outbox<E>) {
-        let was_disconnecting = matches!(self.state, State::Disconnecting(_));
+        let was_disconnecting =
+            matches!(self.state, State::Disconnecting(_)) || matches!(self.discarding, Some(Discard::After));
         let end = self.note_end(end, now, out);
         self.close(out);
         if was_disconnecting {

@@ -116,6 +116,7 @@ impl Args {
             ("--ca", path(&live.ca)),
             ("--cert", path(&live.cert)),
             ("--key", path(&live.key)),
+            ("--clean-up", live.clean_up.map(|what| what.name().to_owned())),
         ];
         let given = arguments
             .into_iter()

@@ -45,6 +45,7 @@ impl Selection for Live {
         "tls_resumption",
         "ws_header",
         "ws_headers_file",
+        "clean_up",
         "drain",
         "http",
         "http_token",

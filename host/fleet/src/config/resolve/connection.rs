@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_live::broker_state::CleanUp;
 use wasmote_live::config::{ConnectionOptions, HeaderField, ProxyUrl, TlsMaterial, TlsOptions};
 use wasmote_live::credentials::Secret;
 use wasmote_live::tls::{TlsError, TlsFile};
@@ -12,8 +13,8 @@ use wasmote_mqtt::protocol::Protocol;
 use super::{CURRENT_DIR, Layers};
 use crate::config::options::GivenOptions;
 use crate::config::source_addresses::SourceAddresses;
-use crate::config::values::{BrokerChoice, DurationValue, Keepalive, SecretText};
-use crate::config::{ConfigError, DEFAULT_KEEPALIVE};
+use crate::config::values::{BrokerChoice, CleanUpOption, DurationValue, Keepalive, SecretText};
+use crate::config::{ConfigError, DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT};
 use crate::regular_file::without_bom;
 
 pub(super) fn resolve(
@@ -36,6 +37,13 @@ pub(super) fn resolve(
         session_expiry: layers
             .get(|it| &it.session_expiry)
             .map_or(Duration::ZERO, |DurationValue(length)| length),
+        clean_up: match layers.get(|it| &it.clean_up).unwrap_or_default() {
+            CleanUpOption::Own => CleanUp::Below(
+                layers.get(|it| &it.topic_root).map_or(DEFAULT_TOPIC_ROOT.into(), |root| root.0.into()),
+            ),
+            CleanUpOption::All => CleanUp::All,
+            CleanUpOption::Off => CleanUp::Off,
+        },
         username,
         password,
         devices: Arc::clone(&layers.credentials),
