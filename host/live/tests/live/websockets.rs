@@ -3,24 +3,25 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tungstenite::protocol::{Message, Role, WebSocket};
 use wasmote_live::broker::EmbeddedBroker;
 use wasmote_live::config::{BrokerUrl, ConnectionOptions};
+use wasmote_live::fleet::PowerCommand;
 use wasmote_live::host_client::{BrokerAnswer, HostClient, HostConnection, HostMessage, check};
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::topic::Topic;
 
 use crate::refusals::why_down;
-use crate::support::TIMEOUT;
 use crate::support::device::{LEVELS, PROTOCOLS, check_ledgers, listener, message, start};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::script::Script;
 use crate::support::server::{Kind, Server, at_port, options};
+use crate::support::{TIMEOUT, eventually};
 
 fn websocket(port: u16, path: &str) -> BrokerUrl {
     BrokerUrl { websocket: Some(path.parse().unwrap()), ..at_port(port) }
@@ -400,45 +401,55 @@ fn resident_bytes() -> u64 {
     line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap() << 10
 }
 
-/// Prints handshakes a second and memory a device, for each kind of stream, with full and with resumed handshakes.
-#[ignore = "a measurement, which takes a minute: run it with --ignored --nocapture"]
+/// Prints connections a second, at first and again, and memory a device. Each kind of stream is a test of its own, since a
+/// process returns no memory to the system.
+async fn measure_a_thousand_devices(kind: Kind) {
+    const DEVICES: usize = 1_000;
+    let server = Server::start(kind).await;
+    let devices = (0..DEVICES).map(|number| listener(&format!("device-{number}"), Protocol::V5, &[]));
+    let (blueprints, _seen): (Vec<_>, Vec<_>) =
+        devices.map(|listener| (listener.blueprint, listener.seen)).unzip();
+    let before = resident_bytes();
+    let began = Instant::now();
+    let fleet = start(&server, server.trusted(options()), blueprints);
+    let connected = |wanted: u64| {
+        let fleet = fleet.clone();
+        eventually("all connections", move || {
+            let fleet = fleet.clone();
+            async move { (fleet.totals().await.unwrap().connects >= wanted).then_some(()) }
+        })
+    };
+    connected(DEVICES as u64).await;
+    let first = began.elapsed();
+    let memory = resident_bytes().saturating_sub(before) / DEVICES as u64;
+    let again = Instant::now();
+    for number in 0..DEVICES {
+        let name = format!("device-{number}");
+        fleet.power(&name, PowerCommand::Stop).await.unwrap();
+        fleet.power(&name, PowerCommand::Start).await.unwrap();
+    }
+    connected(2 * DEVICES as u64).await;
+    let rate = |took: Duration| DEVICES as f64 / took.as_secs_f64();
+    let (first, again) = (rate(first), rate(again.elapsed()));
+    println!("{kind:?}: {first:.0} connections/s at first, {again:.0}/s again, {memory} bytes a device");
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+#[ignore = "a measurement: run it alone with --ignored --nocapture"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_devices_over_tcp() {
+    measure_a_thousand_devices(Kind::Mosquitto).await;
+}
+
+#[ignore = "a measurement: run it alone with --ignored --nocapture"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_devices_over_tls() {
+    measure_a_thousand_devices(Kind::Tls).await;
+}
+
+#[ignore = "a measurement: run it alone with --ignored --nocapture"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_devices_over_wss() {
-    const DEVICES: usize = 1_000;
-    for kind in [Kind::Mosquitto, Kind::Tls, Kind::Wss] {
-        let server = Server::start(kind).await;
-        let devices: Vec<_> = (0..DEVICES)
-            .map(|number| listener(&format!("device-{number}"), Protocol::V5, &[]))
-            .map(|listener| (listener.blueprint, listener.seen))
-            .collect();
-        let (blueprints, _seen): (Vec<_>, Vec<_>) = devices.into_iter().unzip();
-        let before = resident_bytes();
-        let began = std::time::Instant::now();
-        let fleet = start(&server, server.trusted(options()), blueprints);
-        let connected = |wanted: u64| {
-            let fleet = fleet.clone();
-            crate::support::eventually("all connections", move || {
-                let fleet = fleet.clone();
-                async move { (fleet.totals().await.unwrap().connects >= wanted).then_some(()) }
-            })
-        };
-        connected(DEVICES as u64).await;
-        let first = began.elapsed();
-        let memory = resident_bytes().saturating_sub(before) / DEVICES as u64;
-        let again = std::time::Instant::now();
-        for number in 0..DEVICES {
-            let name = format!("device-{number}");
-            fleet.power(&name, wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
-            fleet.power(&name, wasmote_live::fleet::PowerCommand::Start).await.unwrap();
-        }
-        connected(2 * DEVICES as u64).await;
-        let rate = |took: Duration| DEVICES as f64 / took.as_secs_f64();
-        println!(
-            "{kind:?}: {:.0} connections/s at first, {:.0}/s again, {memory} bytes a device",
-            rate(first),
-            rate(again.elapsed())
-        );
-        check_ledgers(&fleet).await;
-        fleet.shutdown(Duration::from_secs(10)).await;
-    }
+    measure_a_thousand_devices(Kind::Wss).await;
 }
