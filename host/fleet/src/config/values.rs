@@ -452,8 +452,7 @@ impl FromStr for DeviceCount {
 }
 
 /// A secret, which no output shows.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
 impl SecretText {
