@@ -163,7 +163,8 @@ fn fragment(from: &mut TcpStream, mut to: TcpStream) {
             return;
         }
     }
-    let _ = to.shutdown(std::net::Shutdown::Both);
+    // The other direction stays open for the close frame.
+    let _ = to.shutdown(std::net::Shutdown::Write);
 }
 
 fn forward(from: TcpStream, mut to: TcpStream, seen: &mpsc::Sender<String>) {
