@@ -131,9 +131,9 @@ fn actions_can_name_files() {
         let behaviour = if action == "swap" { r#""behaviour": "sensor", "# } else { "" };
         let channel = r#""name": "flow", "kind": "csv", "column": "flow", "between": "step""#;
         let timeline = |file: &str| {
+            let config = format!(r#"{{"channels": [{{{channel}, "csv": {{"$file": "{file}"}}}}]}}"#);
             format!(
-                r#"timeline=[{{"at": "10s", "{action}": {{"group": "sensor", {behaviour}"config": {config}}}}}]"#,
-                config = format!(r#"{{"channels": [{{{channel}, "csv": {{"$file": "{file}"}}}}]}}"#),
+                r#"timeline=[{{"at": "10s", "{action}": {{"group": "sensor", {behaviour}"config": {config}}}}}]"#
             )
         };
         let folder = workspace.run(&["plan.toml", "--set", &timeline("data/other.csv")], 0);

@@ -9,7 +9,8 @@ use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::layout::LayoutError;
 use wasmote_sim::limits::Limits;
 
-use super::{CURRENT_DIR, Layers, identity};
+use super::identity::{self, GroupDevices};
+use super::{CURRENT_DIR, Layers};
 use crate::config::file::GroupEntry;
 use crate::config::values::{Capability, DeviceCount};
 use crate::config::{ConfigError, Group};
@@ -75,7 +76,7 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
     let name = flags.group_name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
     let given = layers.get(|it| &it.devices);
     let identity = identity::of_only_group(layers);
-    let (count, names, credentials) =
+    let GroupDevices { count, names, credentials } =
         identity::resolve(layers, identity, &name, given, DEFAULT_DEVICES, "identity")?;
     let group = Group {
         name,
@@ -101,7 +102,7 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
     let name = entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
     let identity = identity::of_group(layers, entry);
     let field = format!("group[{index}].identity");
-    let (count, names, credentials) =
+    let GroupDevices { count, names, credentials } =
         identity::resolve(layers, identity, &name, entry.count, DeviceCount(1), &field)?;
     let group = Group {
         name,

@@ -47,6 +47,14 @@ pub(super) fn check_layers(layers: &Layers<'_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// How many devices a group has, and what they are called.
+#[derive(Default)]
+pub(super) struct GroupDevices {
+    pub count: u32,
+    pub names: Option<Arc<GroupNames>>,
+    pub credentials: Option<Arc<CredentialRules>>,
+}
+
 /// The number of devices of a group, their names, and their credentials.
 pub(super) fn resolve(
     layers: &Layers<'_>,
@@ -55,10 +63,10 @@ pub(super) fn resolve(
     count: Option<DeviceCount>,
     default: DeviceCount,
     table: &str,
-) -> Result<(u32, Option<Arc<GroupNames>>, Option<Arc<CredentialRules>>), ConfigError> {
+) -> Result<GroupDevices, ConfigError> {
     let given = count.map(|DeviceCount(count)| count);
     if options.is_empty() {
-        return Ok((given.unwrap_or(default.0), None, None));
+        return Ok(GroupDevices { count: given.unwrap_or(default.0), ..GroupDevices::default() });
     }
     let device_id = layers.get(|it| &it.device_id);
     let naming = [("names", options.names.is_some()), ("name", options.name.is_some())];
@@ -79,7 +87,7 @@ pub(super) fn resolve(
         layers.get(|it| &it.mqtt).is_some_and(|MqttVersion(protocol)| protocol == Protocol::V4);
     let rules = CredentialRules::new(&options, &names, needs_username, Arc::clone(&layers.credentials));
     let rules = rules.map_err(|error| in_field(layers, table, error))?;
-    Ok((count, Some(names), rules.map(Arc::new)))
+    Ok(GroupDevices { count, names: Some(names), credentials: rules.map(Arc::new) })
 }
 
 /// The error about a field of an identity. The place of an error in a file of names is complete without the field.
