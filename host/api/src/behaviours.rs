@@ -146,6 +146,7 @@ async fn one(Shared(api): Shared<Arc<Api>>, Name(name): Name) -> Result<Json<Beh
 
 fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourView {
     let name = behaviour.info.name.clone();
+    let groups = api.versions.groups_of(&name);
     let devices = |sha256: &str| {
         let runs = totals.versions.iter();
         let runs = runs.filter(|(version, _)| *version.name == *name && *version.sha256 == *sha256);
@@ -153,9 +154,9 @@ fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourVie
     };
     let version = |info: VersionInfo| VersionView { devices: devices(&info.sha256), info };
     BehaviourView {
-        devices: api.versions.groups_of(&name).map(|group| group.count).sum(),
-        groups: api.versions.groups_of(&name).map(|group| group.name.clone()).collect(),
-        quotas: api.versions.groups_of(&name).map(GroupQuota::of).collect(),
+        devices: groups.iter().map(|group| group.count).sum(),
+        groups: groups.iter().map(|group| group.name.clone()).collect(),
+        quotas: groups.iter().map(GroupQuota::of).collect(),
         versions: behaviour.versions.into_iter().map(version).collect(),
         updates: behaviour.updates,
         last_refusal: behaviour.last_refusal,
@@ -190,7 +191,7 @@ async fn replace(
     let changed = rollout.is_some();
     if let Some(RolloutReport { canaries, .. }) = &rollout {
         api.audit_update(BehaviourUpdate {
-            groups: api.versions.groups_of(&behaviour).map(|group| group.name.clone()).collect(),
+            groups: api.versions.groups_of(&behaviour).into_iter().map(|group| group.name).collect(),
             behaviour: behaviour.clone(),
             sha256: info.sha256.clone(),
             bytes,
@@ -261,6 +262,12 @@ impl From<UpdateError> for ApiError {
             UpdateError::Canary { device, .. } => {
                 let message = format!("{message}; the old version keeps running");
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "canary", message).found(device.as_str())
+            }
+            UpdateError::NotTaken { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "config", message),
+            UpdateError::Planned => Self::new(StatusCode::CONFLICT, "group", message),
+            UpdateError::Links { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "config", message),
+            UpdateError::Names(_) | UpdateError::TooManyDevices { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "count", message)
             }
             UpdateError::Ask(error) => error.into(),
         }

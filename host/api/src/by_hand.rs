@@ -61,7 +61,7 @@ fn document(api: &Api, entries: &[TimelineEntry]) -> Result<String, toml::ser::E
         "seeds": [api.run_info.seed.value()],
         "topic_root": &*api.run_info.topic_root,
         "faults": api.run_info.faults.document,
-        "group": api.versions.groups().iter().map(group).collect::<Vec<_>>(),
+        "group": api.versions.initial_groups().iter().map(group).collect::<Vec<_>>(),
         "timeline": entries,
     });
     strip_nulls(&mut plan);

@@ -3,7 +3,7 @@
 //! * [`endpoint`]: table of endpoints, the source of the router and of the [`openapi`] document.
 //! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
-//!   [`events`], `page`, `by_hand` (the plan of changes), [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
+//!   [`groups`], [`events`], `page`, `by_hand` (the plan of changes), [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
 //! * [`recorder`]: what the page shows of this run.
 //! * [`viewer`]: the page for finished runs.
 //! * `threads`: threads of connections and of requests.
@@ -20,6 +20,7 @@ pub mod error;
 pub mod events;
 pub mod extract;
 pub mod faults;
+pub mod groups;
 pub mod guard;
 pub mod health;
 pub mod index;
@@ -246,6 +247,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         power::endpoints(),
         faults::endpoints(),
         behaviours::endpoints(),
+        groups::endpoints(),
         events::endpoints(),
         page::endpoints(),
         by_hand::endpoints(),

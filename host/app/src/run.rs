@@ -68,7 +68,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
         tracing::warn!("{notice}");
     }
 
-    let Blueprints { devices, behaviours } = blueprints;
+    let Blueprints { devices, behaviours, components } = blueprints;
     let run_info = RunInfo::new(settings, format_broker_url(&broker_url));
     let logger = EventLogger { messages: settings.logs_messages(), format: settings.log };
     let fleet_config = FleetConfig {
@@ -85,7 +85,8 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     let (stop_log, log_stopped) = oneshot::channel::<()>();
     let log = tokio::spawn(logger.run(events, async { drop(log_stopped.await) }));
     let groups = settings.groups.clone();
-    let versions = Arc::new(Versions::new(fleet.clone(), engine, groups, behaviours, settings.canary));
+    let versions = Versions::new(fleet.clone(), engine, groups, behaviours, settings.canary);
+    let versions = Arc::new(versions.with_changes(settings.clone(), components));
     if settings.given.get(|it| &it.open).unwrap_or_default() {
         browser::open(&format!("http://{}", browsable_address(http)));
     }

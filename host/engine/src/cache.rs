@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::compile_process::{CompileLimits, CompileProcess};
+use crate::compile_process::CompileProcess;
 use crate::compiler::{Compiler, Compilers};
 use crate::error::LoadError;
 use crate::sha256::hex;
@@ -44,7 +44,7 @@ use private_dir::{Owner, PrivateDir};
 /// Directories of the code cache. Without any, nothing is cached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cache {
-    /// Directory of precompiled code, written by [`precompile`]. Read-only.
+    /// Directory of precompiled code, written by [`Engine::precompile`](crate::Engine::precompile). Read-only.
     pub precompiled: Option<PathBuf>,
     /// Directory for the code that this program compiles.
     pub dir: Option<PathBuf>,
@@ -199,16 +199,44 @@ fn compile<'e>(
     Ok((component, &compilers.optimising))
 }
 
-/// Compiles a component for all processors of this architecture and writes the code to a directory, for
-/// [`Cache::precompiled`] on this machine or another.
-pub fn precompile(bytes: &[u8], folder: &Path) -> Result<PathBuf, PrecompileError> {
-    let process = CompileProcess::with_limits(CompileLimits::default());
-    let code = native_code::compile_portably(&process, bytes)?;
+/// Compiled code in a folder, for [`Cache::precompiled`] on this machine or another.
+#[derive(Debug)]
+pub struct Precompiled {
+    /// The file.
+    pub path: PathBuf,
+    /// True if the file was there and is kept.
+    pub up_to_date: bool,
+    /// Reason why the file that was there was replaced.
+    pub warning: Option<CacheWarning>,
+}
+
+/// Compiles a component for all processors of this architecture and writes the code to a folder, unless a file with usable
+/// code of the component is there.
+pub(crate) fn precompile(
+    compiler: &Compiler,
+    process: &CompileProcess,
+    bytes: &[u8],
+    folder: &Path,
+) -> Result<Precompiled, PrecompileError> {
+    let opened = PrivateDir::create_readable(folder)?;
+    let opened = opened.map_err(|reason| PrecompileError::Folder { path: folder.to_owned(), reason })?;
     let sha256: [u8; 32] = Sha256::digest(bytes).into();
-    let path = folder.join(precompiled_file_name(&sha256));
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(&path, Artefact { component: sha256, code: &code }.encode())?;
-    Ok(path)
+    let name = precompiled_file_name(&sha256);
+    let path = folder.join(&name);
+    let load = || load_file(compiler, folder, Owner::UserOrRoot, &name, &sha256);
+    let warning = match load() {
+        Ok(Some(_)) => return Ok(Precompiled { path, up_to_date: true, warning: None }),
+        Ok(None) => None,
+        Err(warning) => Some(warning),
+    };
+    let code = native_code::compile_portably(process, bytes)?;
+    opened.write_readable(&name, &Artefact { component: sha256, code: &code }.encode())?;
+    drop(code);
+    match load() {
+        Ok(Some(_)) => Ok(Precompiled { path, up_to_date: false, warning }),
+        Ok(None) => Err(io::Error::from(io::ErrorKind::NotFound).into()),
+        Err(reason) => Err(PrecompileError::Unusable(reason)),
+    }
 }
 
 /// Reason why a component could not be precompiled.
@@ -223,6 +251,20 @@ pub enum PrecompileError {
     /// An I/O error.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// Other users may write to the folder, so `wasmote run` would not use the code.
+    #[error(
+        "no program will use code in `{}`: {reason}; name a new folder below it, or `chmod go-w` it",
+        path.display()
+    )]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The failed check.
+        reason: TrustError,
+    },
+    /// The code that was written cannot be loaded.
+    #[error("the code that was written cannot be used: {0}")]
+    Unusable(CacheWarning),
 }
 
 /// Loads the code of a file. `None` if the file does not exist.

@@ -11,6 +11,7 @@ pub mod child;
 pub mod limits;
 
 use std::io::{self, Read, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -18,8 +19,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use crate::compile_mode::CompileMode;
 use crate::error::LoadError;
+use crate::structure::estimate_of;
 pub use limits::CompileLimits;
+use limits::MemoryLimit;
 
 /// First argument of the child process.
 pub const ARGUMENT: &str = "compile-component";
@@ -84,6 +88,14 @@ impl Target {
         }
     }
 
+    /// The mode whose memory it takes.
+    fn mode(self) -> CompileMode {
+        match self {
+            Self::Quick => CompileMode::Quick,
+            Self::Full | Self::Portable => CompileMode::Full,
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.as_str() == text)
     }
@@ -105,12 +117,15 @@ pub(crate) fn compile(
     target: Target,
     bytes: &[u8],
 ) -> Result<ChildCode, LoadError> {
-    let memory_bytes = limits.effective_memory_bytes();
-    let arguments = [target.as_str().to_owned(), memory_bytes.to_string(), limits.cpu_seconds().to_string()];
+    let memory = Memory::check(limits.memory(), target.mode(), bytes)?;
+    let arguments =
+        [target.as_str().to_owned(), memory.limit.bytes.to_string(), limits.cpu_seconds().to_string()];
     let mut child = Command::new(program)
         .arg(ARGUMENT)
         .args(arguments)
         .env_clear()
+        // The number of threads of the compiler.
+        .env("RAYON_NUM_THREADS", memory.threads.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -130,12 +145,43 @@ pub(crate) fn compile(
         (Some(&ERROR), Some(status)) if status.success() => {
             let detail = String::from_utf8_lossy(&output[1..]).into_owned();
             Err(match is_out_of_memory(&detail) {
-                true => LoadError::CompileMemory { limit: memory_bytes },
+                true => memory.error(),
                 false => LoadError::from_validator(detail),
             })
         }
         (_, None) => Err(LoadError::CompileTime { seconds: patience.as_secs(), real: true }),
-        (_, Some(status)) => Err(failure(status, &stderr, limits, memory_bytes)),
+        (_, Some(status)) => Err(failure(status, &stderr, limits, &memory)),
+    }
+}
+
+/// The memory of a child, and what it is for.
+struct Memory {
+    limit: MemoryLimit,
+    /// Estimate of what compiling takes on one thread.
+    needed: u64,
+    /// Number of threads for which the memory suffices.
+    threads: u64,
+}
+
+impl Memory {
+    /// Refuses a component for which the memory cannot suffice, before a child is started: a container that runs out of
+    /// memory ends the program without a word.
+    fn check(limit: MemoryLimit, mode: CompileMode, component: &[u8]) -> Result<Self, LoadError> {
+        let estimate = estimate_of(component)?;
+        let most = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let fits = |threads: &u64| estimate.compile_bytes_on(mode, *threads) <= limit.bytes;
+        let threads = (1..=most).rev().find(fits).unwrap_or(1);
+        let memory = Self { limit, needed: estimate.compile_bytes(mode), threads };
+        match estimate.too_few_bytes(mode) > limit.bytes {
+            true => Err(memory.error()),
+            false => Ok(memory),
+        }
+    }
+
+    fn error(&self) -> LoadError {
+        let MemoryLimit { bytes: limit, container } = self.limit;
+        // The estimate was too low if the limit is above it.
+        LoadError::CompileMemory { limit, container, needed: self.needed.max(limit) }
     }
 }
 
@@ -203,10 +249,10 @@ fn is_out_of_memory(text: &str) -> bool {
 }
 
 /// The error for a child that ended without an answer.
-fn failure(status: ExitStatus, stderr: &str, limits: &CompileLimits, memory_bytes: u64) -> LoadError {
+fn failure(status: ExitStatus, stderr: &str, limits: &CompileLimits, memory: &Memory) -> LoadError {
     let signal = end_signal(status);
     if is_out_of_memory(stderr) {
-        return LoadError::CompileMemory { limit: memory_bytes };
+        return memory.error();
     }
     if signal == Some(SIGXCPU) {
         return LoadError::CompileTime { seconds: limits.cpu_seconds(), real: false };

@@ -14,12 +14,13 @@ use crate::bindings::fault::FaultPre;
 use crate::cache::{CacheWarning, Loaded, Origin, native_code};
 use crate::compiler::Compiler;
 use crate::error::LoadError;
+use crate::estimate::Estimate;
 use crate::host::Host;
 use crate::inspection::{Inspection, InterfaceNames, Role, interface_names};
 use crate::instance::Instance;
 use crate::loader::Loader;
 use crate::sha256::sha256;
-use crate::structure::{self, Needs};
+use crate::structure::{self, Structure};
 use crate::wasi;
 
 /// The WIT package that guests import and export.
@@ -156,13 +157,13 @@ pub(crate) struct Linked {
 /// Compiles a component, checks its imports and exports for a role, and resolves the imports.
 pub(crate) fn link(loader: &Loader, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
     check_header(bytes)?;
-    let needs = structure::check(bytes)?;
+    let structure = structure::check(bytes)?;
     let Loaded { component, compiler, origin, warnings } = loader.load(bytes)?;
     let names = interface_names(&component);
     check_names(&names, role)?;
     let pre = resolve(compiler, &component)?;
     let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
-    let inspection = inspection(name, bytes, role, names, needs);
+    let inspection = inspection(name, bytes, role, names, &structure);
     Ok(Linked { inspection, pre, needs_wasi, origin, warnings })
 }
 
@@ -178,7 +179,7 @@ fn resolve(
 /// Inspects a component of either role with all checks of a load. Its code is validated, but not compiled.
 pub(crate) fn inspect(loader: &Loader, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
     check_header(bytes)?;
-    let needs = structure::check(bytes)?;
+    let structure = structure::check(bytes)?;
     structure::validate(bytes)?;
     let compiler = &loader.compilers.optimising;
     let component = native_code::compile(&loader.process, compiler, &structure::without_code(bytes)?)?;
@@ -190,11 +191,18 @@ pub(crate) fn inspect(loader: &Loader, name: &str, bytes: &[u8]) -> Result<Inspe
         Role::Behaviour => drop(DevicePre::new(pre).map_err(type_mismatch)?),
         Role::FaultModel => drop(FaultPre::new(pre).map_err(type_mismatch)?),
     }
-    Ok(inspection(name, bytes, role, names, needs))
+    Ok(inspection(name, bytes, role, names, &structure))
 }
 
-fn inspection(name: &str, bytes: &[u8], role: Role, names: InterfaceNames, needs: Needs) -> Inspection {
+fn inspection(
+    name: &str,
+    bytes: &[u8],
+    role: Role,
+    names: InterfaceNames,
+    Structure { needs, sizes }: &Structure,
+) -> Inspection {
     Inspection {
+        compiling: Estimate::new(*sizes),
         memory_bytes: needs.memory_bytes,
         table_entries: needs.table_entries,
         name: name.to_owned(),

@@ -1,10 +1,11 @@
 //! The WebAssembly engine, configured for many small, deterministic guests.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_sim::limits::Limits;
 
-use crate::cache::Cache;
+use crate::cache::{self, Cache, PrecompileError, Precompiled};
 use crate::compile_mode::CompileMode;
 use crate::compile_process::{CompileLimits, CompileProcess};
 use crate::compiler::{Compiler, Compilers};
@@ -65,6 +66,18 @@ impl Engine {
     /// Inspects a component, whether it is a behaviour or a fault model.
     pub fn inspect(&self, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
         component::inspect(&self.loader, name, bytes)
+    }
+
+    /// Compiles a component ahead, for all processors of this architecture, and writes the code to a folder.
+    pub fn precompile(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        folder: &Path,
+    ) -> Result<Precompiled, PrecompileError> {
+        // An invalid component is refused without being compiled.
+        self.inspect(name, bytes)?;
+        cache::precompile(&self.loader.compilers.optimising, &self.loader.process, bytes, folder)
     }
 
     /// Loads a behaviour, from the cache if possible. The name appears in messages.

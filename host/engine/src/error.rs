@@ -62,10 +62,14 @@ pub enum LoadError {
         found: String,
     },
     /// Compiling takes more memory than it may.
-    #[error("compiling it needs more than {limit} bytes of memory; `--compile-memory` allows more")]
+    #[error("compiling it needs more than {limit} bytes of memory{}", memory_advice(*container, *needed))]
     CompileMemory {
         /// The limit.
         limit: u64,
+        /// The memory of the container, if it sets the limit, and not a flag.
+        container: Option<u64>,
+        /// About how many bytes are needed.
+        needed: u64,
     },
     /// Compiling takes more time than it may.
     #[error(
@@ -208,6 +212,19 @@ fn with_offset_last(detail: String) -> String {
     {
         Some((Ok(offset), text)) => format!("{text} (at offset 0x{offset:x})"),
         _ => detail,
+    }
+}
+
+/// The remedy for a lack of memory: that of the container, or the flag that sets the limit.
+fn memory_advice(container: Option<u64>, needed: u64) -> String {
+    let about = needed.div_ceil(1 << 20);
+    match container {
+        None => format!("; `--compile-memory` allows more (about {about} MiB are needed)"),
+        Some(all) => format!(
+            ", all that this container of {} MiB can give (about {about} MiB are needed): compile it ahead with `wasmote \
+             behaviours precompile`, as the init container of `wasmote manifests` does, or give the container more memory",
+            all >> 20
+        ),
     }
 }
 

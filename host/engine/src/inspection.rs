@@ -4,6 +4,8 @@ use std::fmt;
 
 use wasmtime::component::Component;
 
+use crate::estimate::Estimate;
+
 /// Name, role, size, hash, imports, exports and needs of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -24,6 +26,8 @@ pub struct Inspection {
     pub memory_bytes: u64,
     /// Entries of the largest table of an instance at its start.
     pub table_entries: u64,
+    /// Memory for compiling it, and for its code.
+    pub compiling: Estimate,
 }
 
 /// Names of the capabilities that a component can import, and that a group can deny: the interfaces of the host, and WASI.

@@ -10,7 +10,7 @@
 //! * `cost`: fuel that the imports cost. `host`: store data. `limiter`: memory limits; `memory`: allocation of linear memories.
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
-//!   [`compile_process`]: compilation in a child process with limits of memory and time.
+//!   [`compile_process`]: compilation in a child process with limits of memory and time. [`estimate`]: the memory for it.
 //!   [`cache`]: compiled code on disk, and the checks before it is trusted.
 //! * `structure`: sizes of a component, checked before it is compiled; `unsupported`: names of unsupported features.
 //! * `loader`: compilers and cache together. [`inspection`]: metadata of a component; `admission`: whether devices may
@@ -30,6 +30,7 @@ mod convert;
 mod cost;
 pub mod engine;
 pub mod error;
+pub mod estimate;
 pub mod fault_model;
 mod host;
 mod imports;
@@ -47,5 +48,7 @@ pub use compile_mode::CompileMode;
 pub use component::{Component, DeviceSettings};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
+pub use estimate::Estimate;
 pub use fault_model::FaultModel;
 pub use inspection::{CAPABILITIES, Inspection, Role};
+pub use structure::estimate_of;

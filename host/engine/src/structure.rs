@@ -2,8 +2,11 @@
 //!
 //! Compiling takes memory and time at least in proportion to the size of functions: a function of 3 MB, which gzip packs
 //! into 12 KB, took 1.5 GB. This module reads only headers of sections and of functions, so it takes no memory that grows
-//! with the component. `stub` makes a copy whose functions have no code, for inspections.
+//! with the component. `stub` makes a copy whose functions have no code, for inspections; `data` one with merged data segments,
+//! for compilers.
 
+mod data;
+mod sections;
 mod stub;
 
 use wasmparser::{
@@ -13,7 +16,9 @@ use wasmparser::{
 };
 
 use crate::error::LoadError;
+use crate::estimate::{Estimate, Sizes};
 use crate::limiter::MAX_CORE_ITEMS;
+pub(crate) use data::merge_segments;
 pub(crate) use stub::without_code;
 
 /// Longest function in bytes. Compilers of other languages write functions of up to 200,000 bytes.
@@ -59,8 +64,21 @@ impl Needs {
     }
 }
 
-/// Checks the sizes of a component and returns what an instance needs.
-pub(crate) fn check(bytes: &[u8]) -> Result<Needs, LoadError> {
+/// What the scan of a component found.
+pub(crate) struct Structure {
+    /// What an instance needs.
+    pub(crate) needs: Needs,
+    /// What compiling depends on.
+    pub(crate) sizes: Sizes,
+}
+
+/// Estimates the memory for compiling a component; an error if it is not one that is compiled.
+pub fn estimate_of(component: &[u8]) -> Result<Estimate, LoadError> {
+    check(component).map(|found| Estimate::new(found.sizes))
+}
+
+/// Checks the sizes of a component and returns what compiling it and an instance of it need.
+pub(crate) fn check(bytes: &[u8]) -> Result<Structure, LoadError> {
     let mut scan = Scan::default();
     for payload in Parser::new(0).parse_all(bytes) {
         scan.read(payload.map_err(|error| LoadError::from_validator(error.to_string()))?)?;
@@ -68,7 +86,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Needs, LoadError> {
     let limit = MAX_CORE_ITEMS as u64;
     check_limit(scan.needs.instances, "core instances", limit)?;
     check_limit(scan.needs.memories_and_tables, "memories and tables", limit)?;
-    Ok(scan.needs)
+    Ok(Structure { needs: scan.needs, sizes: scan.sizes })
 }
 
 /// Features of WebAssembly that the engines of this crate have, for both of their compilers.
@@ -108,6 +126,7 @@ struct Scope {
 struct Scan {
     scopes: Vec<Scope>,
     needs: Needs,
+    sizes: Sizes,
     functions: u64,
     types: u64,
     type_bytes: u64,
@@ -161,11 +180,21 @@ impl Scan {
             }
             Payload::DataSection(section) => {
                 count(&mut self.entries, section.count(), entries, MAX_ENTRIES)?;
+                let mut merging = data::Merging::of(section.count());
                 for segment in section {
-                    self.check_data(&segment.map_err(damaged)?)?;
+                    let segment = segment.map_err(damaged)?;
+                    self.check_data(&segment)?;
+                    self.sizes.data_bytes += segment.data.len() as u64;
+                    self.sizes.segments += u64::from(merging.begins_another(&segment));
                 }
             }
-            Payload::CodeSectionEntry(body) => check_function(&body)?,
+            Payload::CodeSectionEntry(body) => {
+                check_function(&body)?;
+                let bytes = body.range().len() as u64;
+                self.sizes.functions += 1;
+                self.sizes.code_bytes += bytes;
+                self.sizes.longest_function_bytes = self.sizes.longest_function_bytes.max(bytes);
+            }
             Payload::MemorySection(section) => {
                 count(&mut self.parts, section.count(), "memories", MAX_PARTS)?;
                 for memory in section {

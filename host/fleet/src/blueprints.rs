@@ -27,6 +27,8 @@ pub struct Blueprints {
     pub devices: Vec<Blueprint>,
     /// Descriptions of their behaviours, each once.
     pub behaviours: Vec<ComponentInfo>,
+    /// The components of their behaviours, by name.
+    pub components: BTreeMap<String, Component>,
 }
 
 /// Reason why the blueprints cannot be made.
@@ -108,7 +110,12 @@ impl Blueprints {
         }
         let info =
             |(source, component): (&Source, &Component)| ComponentInfo::new(source, component.inspect());
-        Ok(Self { devices, behaviours: components.iter().map(info).collect() })
+        let named = |(_, component): (_, &Component)| (component.name().to_owned(), component.clone());
+        Ok(Self {
+            devices,
+            behaviours: components.iter().map(info).collect(),
+            components: components.iter().map(named).collect(),
+        })
     }
 }
 
@@ -175,18 +182,38 @@ fn add_group(
     devices: &mut Vec<Blueprint>,
 ) -> Result<(), BlueprintError> {
     let factory = behaviour_factory(group, component);
-    let faults = &group.faults.as_ref().unwrap_or(&settings.faults).faults;
-    for identity in identities(settings, group, first)? {
-        devices.push(Blueprint {
-            identity: Arc::new(identity),
-            factory: Arc::clone(&factory),
-            limits: Arc::clone(&group.limits),
-            protocol: settings.protocol,
-            seed: settings.seed,
-            faults: Arc::clone(faults),
-        });
-    }
+    let members = identities(settings, group, first)?.into_iter();
+    devices.extend(members.map(|identity| blueprint(settings, group, identity, &factory)));
     Ok(())
+}
+
+/// Blueprints of the devices of a group from this number on that belong to this process. `first` is the fleet position of
+/// the group's first device.
+pub fn added_devices(
+    settings: &Settings,
+    group: &Group,
+    first: usize,
+    from: u32,
+    factory: &Arc<dyn BehaviourFactory>,
+) -> Result<Vec<Blueprint>, BlueprintError> {
+    let members = identities(settings, group, first)?.into_iter().filter(|identity| identity.index >= from);
+    Ok(members.map(|identity| blueprint(settings, group, identity, factory)).collect())
+}
+
+fn blueprint(
+    settings: &Settings,
+    group: &Group,
+    identity: Identity,
+    factory: &Arc<dyn BehaviourFactory>,
+) -> Blueprint {
+    Blueprint {
+        identity: Arc::new(identity),
+        factory: Arc::clone(factory),
+        limits: Arc::clone(&group.limits),
+        protocol: settings.protocol,
+        seed: settings.seed,
+        faults: Arc::clone(&group.faults.as_ref().unwrap_or(&settings.faults).faults),
+    }
 }
 
 /// Identities of all devices of the whole fleet, in order.

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wasmote_engine::Inspection;
+use wasmote_engine::{CompileMode, Estimate, Inspection};
 
 /// A behaviour or a fault model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -31,14 +31,45 @@ pub struct ComponentInfo {
     /// Entries of its largest table at the start.
     #[serde(default)]
     pub table_entries: u64,
+    /// About how much memory compiling takes.
+    #[serde(default)]
+    pub compile_memory: CompileMemory,
+}
+
+/// Memory of the process that compiles a component, estimated from its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct CompileMemory {
+    /// Bytes with `--compile quick`.
+    pub quick_bytes: u64,
+    /// Bytes with `--compile full`, and to precompile it.
+    pub full_bytes: u64,
+}
+
+impl From<Estimate> for CompileMemory {
+    fn from(estimate: Estimate) -> Self {
+        Self {
+            quick_bytes: estimate.compile_bytes(CompileMode::Quick),
+            full_bytes: estimate.compile_bytes(CompileMode::Full),
+        }
+    }
 }
 
 impl ComponentInfo {
     /// Describes a component from this source.
     pub fn new(source: impl ToString, inspection: Inspection) -> Self {
         let capabilities = inspection.capabilities().into_iter().map(ToOwned::to_owned).collect();
-        let Inspection { name, role, size_bytes, sha256, imports, exports, memory_bytes, table_entries } =
-            inspection;
+        let Inspection {
+            name,
+            role,
+            size_bytes,
+            sha256,
+            imports,
+            exports,
+            memory_bytes,
+            table_entries,
+            compiling,
+        } = inspection;
         let (role, source) = (role.to_string(), source.to_string());
         Self {
             name,
@@ -51,6 +82,7 @@ impl ComponentInfo {
             exports,
             memory_bytes,
             table_entries,
+            compile_memory: compiling.into(),
         }
     }
 }

@@ -4,9 +4,11 @@
 //! canaries and swaps the other devices one by one ([`wasmote_live::fleet::Rollout`]). After any error the old version
 //! keeps running. Each update is reported as a log line, an event and a count.
 //!
-//! * [`record`]: a behaviour with its versions, and update events. [`error`]: reasons why an update fails.
+//! * [`groups`]: changes of one group. [`record`]: a behaviour with its versions, and update events. [`error`]: reasons why an
+//!   update fails.
 
 pub mod error;
+pub mod groups;
 pub mod record;
 
 use std::collections::BTreeMap;
@@ -36,7 +38,11 @@ const EVENT_CAPACITY: usize = 256;
 pub struct Versions {
     fleet: Fleet,
     engine: Engine,
-    groups: Vec<Group>,
+    groups: Mutex<Vec<Group>>,
+    /// The groups as they were at the start.
+    initial_groups: Vec<Group>,
+    /// What changes of groups need, if they are allowed.
+    changeable: Option<groups::Changeable>,
     trial: Duration,
     /// Creates the factories of new versions; callers may wrap them, for example to record inputs.
     factory: FactoryFn,
@@ -79,7 +85,9 @@ impl Versions {
         Self {
             fleet,
             engine,
-            groups,
+            initial_groups: groups.clone(),
+            groups: Mutex::new(groups),
+            changeable: None,
             trial,
             factory: Arc::new(behaviour_factory),
             behaviours: Mutex::new(behaviours.collect()),
@@ -109,13 +117,22 @@ impl Versions {
     }
 
     /// Groups that run a behaviour.
-    pub fn groups_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Group> {
-        self.groups.iter().filter(move |group| group.behaviour.name() == name)
+    pub fn groups_of(&self, name: &str) -> Vec<Group> {
+        self.groups().into_iter().filter(|group| group.behaviour.name() == name).collect()
     }
 
-    /// All groups of the fleet.
-    pub fn groups(&self) -> &[Group] {
-        &self.groups
+    /// All groups of the fleet, as they are now.
+    pub fn groups(&self) -> Vec<Group> {
+        self.lock_groups().clone()
+    }
+
+    /// All groups of the fleet, as they were at the start.
+    pub fn initial_groups(&self) -> &[Group] {
+        &self.initial_groups
+    }
+
+    fn lock_groups(&self) -> MutexGuard<'_, Vec<Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Time for which canaries run before the other devices follow.
@@ -174,9 +191,10 @@ impl Versions {
         source: &str,
         pin: Option<&str>,
     ) -> Result<AppliedUpdate, UpdateError> {
-        let pins = self.groups_of(name).filter_map(|group| group.sha256.as_deref()).chain(pin);
+        let groups = self.groups_of(name);
+        let pins = groups.iter().filter_map(|group| group.sha256.as_deref()).chain(pin);
         let (component, bytes) = self.load(name, bytes, pins.map(str::to_owned).collect()).await?;
-        for group in self.groups_of(name) {
+        for group in &groups {
             group.check(&component)?;
         }
         let info = ComponentInfo::new(source, component.inspect());
@@ -196,6 +214,7 @@ impl Versions {
             updated.began = self.fleet.now().run;
             updated.rollout = Some(self.fleet.roll_out(Rollout { devices, trial: self.trial }).await?);
         }
+        self.changeable.iter().for_each(|changeable| changeable.remember(&component));
         Ok(updated)
     }
 
@@ -231,9 +250,12 @@ impl Versions {
         sha256: &str,
         component: &Component,
     ) -> Result<Vec<(usize, Arc<dyn BehaviourFactory>)>, UpdateError> {
-        let factory_of = |group| (self.factory)(group, component);
-        let groups = self.groups_of(name).map(|group| (group.name.as_str(), factory_of(group)));
-        let factories: BTreeMap<&str, Arc<dyn BehaviourFactory>> = groups.collect();
+        let factory_of = |group: Group| {
+            let factory = (self.factory)(&group, component);
+            (group.name, factory)
+        };
+        let factories: BTreeMap<String, Arc<dyn BehaviourFactory>> =
+            self.groups_of(name).into_iter().map(factory_of).collect();
         let mut devices = Vec::new();
         for first in (0..self.fleet.devices().len()).step_by(STATUS_BATCH) {
             let statuses = self.fleet.statuses(first..first + STATUS_BATCH).await?;

@@ -6,12 +6,14 @@
 //! * [`support`]: checks for parts of a plan that a cluster does not support, before anything is applied.
 //! * [`deployment`]: apply, wait, delete. [`samples`]: metrics of the pods over time. [`timeline`]: execution of the
 //!   plan's timeline; [`requests`]: its HTTP requests to pods.
+//!   [`host_messages`]: messages of the host.
 //! * [`artifacts`]: logs and final metrics of every pod.
 //! * [`windows`]: sums between two samples. [`summary`]: results files.
 
 pub mod access;
 pub mod artifacts;
 pub mod deployment;
+pub mod host_messages;
 pub mod requests;
 pub mod samples;
 pub mod summary;
@@ -38,12 +40,14 @@ use crate::fleet_query;
 use crate::kubectl::proxy::Proxy;
 use crate::kubectl::{Kubectl, KubectlError};
 use crate::manifests::broker::BrokerEndpoint;
-use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests, TokenSecret};
+use crate::manifests::fleet::FleetManifests;
 use crate::manifests::name::{Image, Name, PullPolicy, Quantity};
+use crate::manifests::options::{BehaviourMount, DeployOptions, TokenSecret};
 use crate::manifests::{self, ManifestError};
 use access::ClusterAccess;
 use artifacts::ArtifactCollector;
 use deployment::Deployment;
+use host_messages::HostMessages;
 use samples::{RunEnd, Sampler};
 use summary::ClusterRun;
 use timeline::TimelineExecutor;
@@ -62,8 +66,10 @@ pub struct Options {
     pub image: Image,
     /// Devices in each pod.
     pub devices_per_pod: DeviceCount,
-    /// Memory limit of a pod.
-    pub memory: Quantity,
+    /// Memory limit of a pod; by default what its devices need.
+    pub memory: Option<Quantity>,
+    /// Memory limit of the init container that compiles a behaviour; by default there is one if it is needed.
+    pub compile_memory: Option<Quantity>,
     /// Processor limit of a pod.
     pub cpu: Quantity,
     /// Timeout for all pods to become ready.
@@ -219,7 +225,8 @@ impl Run<'_> {
                 devices_per_pod: options.devices_per_pod.0,
                 // The same names draw the same faults as in virtual time.
                 stable_names: true,
-                memory: options.memory.clone(),
+                memory: support::memory_limit(self.point, options),
+                compile_memory: options.compile_memory.clone(),
                 cpu: options.cpu.clone(),
                 behaviour: BehaviourMount::ConfigMap,
                 broker: BrokerEndpoint::mosquitto(false),
@@ -242,6 +249,7 @@ impl Run<'_> {
         if let Some(note) = manifests::local_image_note(&self.options.image) {
             to_stderr(note);
         }
+        fleet.groups.iter().flat_map(|group| &group.memory.notes).for_each(to_stderr);
         to_stderr(format_args!("creating {} pods", deployment.desired()));
         deployment.create()?;
         if let Err(problem) = deployment.wait(self.options.ready_timeout, &interrupted) {
@@ -255,8 +263,9 @@ impl Run<'_> {
         let client = fleet_query::client(token).map_err(ClusterError::Client)?;
         let proxy = Proxy::start(kubectl)?;
         let mut sampler = Sampler::new(ClusterAccess { kubectl, proxy: &proxy, client: &client, runtime });
-        let devices = wasmote_fleet::blueprints::all_identities(&self.point.settings);
-        let mut timeline = TimelineExecutor::new(self.point, fleet, self.run_id.seed, &devices);
+        let sends_messages = self.point.timeline.steps.iter().any(|(_, step)| step.needs_host_connection());
+        let host = sends_messages.then(|| HostMessages::open(kubectl, &self.point.settings)).transpose()?;
+        let mut timeline = TimelineExecutor::new(self.point, fleet, self.run_id.seed, host.as_ref());
         let progress = Progress::new(self.totals);
         let mut run_end = RunEnd::Interrupted;
         if !interrupted() {

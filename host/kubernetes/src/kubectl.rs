@@ -1,7 +1,8 @@
 //! Calls of the user's `kubectl`, with the user's context and permissions. All access to a cluster goes through it.
 //!
-//! * [`pod`]: state of pods. [`proxy`]: access to the API of each pod.
+//! * [`pod`]: state of pods. [`proxy`]: access to the API of each pod. [`background`]: processes that open a port.
 
+pub mod background;
 pub mod pod;
 pub mod proxy;
 

@@ -2,6 +2,7 @@
 //!
 //! * [`fleet`]: groups of pods from checked settings and options. [`name`]: valid names and quantities. [`gzip`]:
 //!   compression of components, with the size limits of Kubernetes.
+//!   [`options`]: options of the deployment. [`memory`]: limits of pods, and the init container that compiles.
 //! * [`workload`], [`broker`], [`monitoring`]: objects of the parts. [`objects`]: parts common to all objects.
 //! * [`yaml`]: YAML with comments.
 //!
@@ -11,9 +12,11 @@
 pub mod broker;
 pub mod fleet;
 pub mod gzip;
+pub mod memory;
 pub mod monitoring;
 pub mod name;
 pub mod objects;
+pub mod options;
 pub mod workload;
 pub mod yaml;
 
@@ -50,6 +53,21 @@ pub enum ManifestError {
         behaviour: String,
         /// Problem with the size.
         problem: TooLarge,
+    },
+    /// The limit of the init container is too low.
+    #[error(
+        "--compile-memory: compiling the behaviour `{behaviour}` takes about {needed_mebibytes} MiB, and {given} are too few; \
+         use {enough}"
+    )]
+    CompileMemory {
+        /// Name of the behaviour.
+        behaviour: String,
+        /// Memory of the container, about.
+        needed_mebibytes: u64,
+        /// The limit that was given.
+        given: String,
+        /// A limit that suffices.
+        enough: String,
     },
     /// Two behaviours have the same name.
     #[error("two different behaviours have the name `{name}`; rename one of the files")]
@@ -167,15 +185,24 @@ pub fn local_image_note(image: &Image) -> Option<String> {
     })
 }
 
+/// Note for the user about the numbers of pods and devices, which differ by one.
+pub fn numbering_note(fleet: &FleetManifests) -> Option<String> {
+    let group = fleet.groups.first().filter(|_| fleet.options.stable_names)?;
+    Some(format!(
+        "pods are numbered from 1 and devices from 0: the pod {}-1 has the device {}-0",
+        group.name, group.group
+    ))
+}
+
 /// Warnings for the user before applying the manifests.
 pub fn warnings(fleet: &FleetManifests) -> Vec<String> {
     let long = fleet.components.iter().filter(|component| component.compressed.needs_server_side());
-    long.map(|component| {
+    let long = long.map(|component| {
         format!(
             "ConfigMap {} has {} KiB, more than an annotation of `kubectl apply` holds: apply with --server-side",
             component.name,
             component.compressed.size_bytes.div_ceil(1024)
         )
-    })
-    .collect()
+    });
+    long.chain(fleet.groups.iter().flat_map(|group| group.memory.notes.clone())).collect()
 }

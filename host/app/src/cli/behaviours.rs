@@ -22,16 +22,16 @@ pub enum Verb {
     /// Show imports, exports, size and hash of a behaviour or a fault model
     Inspect(inspect::Args),
     /// Compile behaviours ahead of time for this processor architecture
-    Precompile(precompile::Args),
+    Precompile(Box<precompile::Args>),
 }
 
 /// Runs a subcommand of `wasmote behaviours`.
 pub fn run(verb: Verb) -> Result<Exit, Failure> {
-    let engine = Engine::new().map_err(Failure::failed)?;
+    let engine = || Engine::new().map_err(Failure::failed);
     match verb {
-        Verb::List(args) => list::run(&args, &engine),
-        Verb::Inspect(args) => inspect::run(&args, &engine),
-        Verb::Precompile(args) => precompile::run(&args, &engine),
+        Verb::List(args) => list::run(&args, &engine()?),
+        Verb::Inspect(args) => inspect::run(&args, &engine()?),
+        Verb::Precompile(args) => precompile::run(&args),
     }
 }
 

@@ -14,8 +14,9 @@ use wasmote_fleet::config::{ConfigError, Settings};
 use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::term::{WARNING, to_stderr, to_stdout};
 use wasmote_kubernetes::manifests::broker::BrokerEndpoint;
-use wasmote_kubernetes::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests, TokenSecret};
+use wasmote_kubernetes::manifests::fleet::FleetManifests;
 use wasmote_kubernetes::manifests::name::{Image, Name, PullPolicy, Quantity};
+use wasmote_kubernetes::manifests::options::{BehaviourMount, DeployOptions, TokenSecret};
 use wasmote_kubernetes::manifests::{self, ManifestPart};
 use wasmote_live::config::WebSocketPath;
 
@@ -145,9 +146,13 @@ pub struct Args {
     /// Secret with the `token` of the pods' HTTP API; without this Secret, pods accept changes only from themselves
     #[arg(long, value_name = "SECRET", default_value = "wasmote-http", help_heading = "Kubernetes")]
     http_token: Name,
-    /// Memory limit of a pod
-    #[arg(long, value_name = "AMOUNT", default_value = "64Mi", help_heading = "Kubernetes")]
-    memory: Quantity,
+    /// Memory limit of a pod [default: what its devices and the code of the behaviour need, at least 64Mi]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
+    memory: Option<Quantity>,
+    /// Memory limit of an init container that compiles the mounted behaviour [default: there is one only if the memory of a
+    /// pod does not suffice to compile]
+    #[arg(long, value_name = "AMOUNT", conflicts_with = "built_in", help_heading = "Kubernetes")]
+    compile_memory: Option<Quantity>,
     /// CPU limit of a pod
     #[arg(long, value_name = "AMOUNT", default_value = "100m", help_heading = "Kubernetes")]
     cpu: Quantity,
@@ -181,6 +186,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
     for warning in manifests::warnings(&fleet) {
         to_stderr(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
+    }
+    if parts.contains(&ManifestPart::Devices)
+        && let Some(note) = manifests::numbering_note(&fleet)
+    {
+        to_stderr(note);
     }
     if parts.contains(&ManifestPart::Devices)
         && let Some(note) = manifests::local_image_note(&args.image)
@@ -264,6 +274,7 @@ impl Args {
             devices_per_pod,
             stable_names: self.stable_names,
             memory: self.memory.clone(),
+            compile_memory: self.compile_memory.clone(),
             cpu: self.cpu.clone(),
             behaviour,
             broker: self.broker()?,

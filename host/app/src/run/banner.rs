@@ -24,15 +24,28 @@ pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, e
     to_stderr(format_args!("{STRONG}wasmote {version}{STRONG:#}: {groups}"));
     to_stderr(format_args!("  broker  {broker} ({owner}{mqtt}), topics under {}/", settings.topic_root));
     if !settings.shard.is_whole() {
-        let (devices, share) = (settings.devices(), settings.shard);
+        let (devices, share, names) = (settings.devices(), settings.shard, own_devices(settings));
         to_stderr(format_args!(
-            "  share   {share}: {devices} of the fleet's devices, the others in other processes"
+            "  share   {share}: {devices} of the fleet's devices ({names}), the others in other processes"
         ));
     }
     to_stderr(format_args!("  faults  {faults}"));
     to_stderr(format_args!("  seed    {seed} (draw the same again with --seed {seed})"));
     to_stderr(format_args!("  http    {url}   for a browser; or try: curl {url}/status"));
     to_stderr(format_args!("  stop    {}", stop(settings)));
+}
+
+/// The first devices of this process: parts of a fleet are numbered from 1, and devices from 0.
+fn own_devices(settings: &Settings) -> String {
+    const SHOWN: usize = 3;
+    let numbered = settings.groups.iter().flat_map(|group| {
+        let prefix = group.device_prefix(settings.device_id.as_ref());
+        (0..group.count).map(move |number| format!("{prefix}{number}"))
+    });
+    let own = numbered.enumerate().filter(|(position, _)| settings.shard.contains(*position));
+    let names: Vec<String> = own.map(|(_, name)| name).take(SHOWN).collect();
+    let more = if settings.devices() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", names.join(", "))
 }
 
 fn groups(settings: &Settings) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use wasmote_api::{Api, RunInfo, router};
 use wasmote_engine::Engine;
-use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::component_info::{CompileMemory, ComponentInfo};
 use wasmote_fleet::config::options::Options;
 use wasmote_fleet::config::resolve::resolve;
 use wasmote_fleet::config::values::DeviceCount;
@@ -55,6 +55,7 @@ fn component_info() -> ComponentInfo {
         exports: Vec::new(),
         memory_bytes: 65_536,
         table_entries: 0,
+        compile_memory: CompileMemory::default(),
     }
 }
 

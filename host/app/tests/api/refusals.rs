@@ -144,3 +144,17 @@ async fn cross_origin_requests_are_read_only() {
         assert_eq!(ask("POST", origin).await.status, 200, "{origin:?}");
     }
 }
+
+/// This fleet has no components of its own, like that of an experiment, whose plan decides about its groups.
+#[tokio::test]
+async fn a_plan_decides_about_the_groups_of_its_run() {
+    let harness = Harness::new(1).await;
+    for (method, path, body) in [
+        ("POST", "/groups/heartbeat/devices", r#"{"count": 1}"#),
+        ("PUT", "/groups/heartbeat/behaviour", r#"{"config": {}}"#),
+    ] {
+        let refused = harness.json(method, path, body).await;
+        assert_eq!(refused.refusal(), (409, "group".into()), "{}", refused.text);
+        assert!(refused.text.contains("the plan's timeline"), "{}", refused.text);
+    }
+}

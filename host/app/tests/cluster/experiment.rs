@@ -45,6 +45,8 @@ fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
         // The device has the same name and seed as in virtual time.
         let number = pod.rsplit_once('-').unwrap().1.parse::<u32>().unwrap() - 1;
         assert_eq!(pod_state["status"]["device"], format!("heartbeat-{number}"));
+        let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
+        assert!(log.contains(&format!("1 of the fleet's devices (heartbeat-{number})")), "{log}");
         assert_eq!(pod_state["status"]["seed"], 7);
     }
     assert!(lines(&folder.join("broker.log")) > 3);
@@ -169,17 +171,23 @@ fn a_run_that_may_not_create_all_objects_removes_those_it_created() {
 #[test]
 fn unsupported_plans_are_refused_before_anything_is_applied() {
     let timeline = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\nbroker = {{ pause = \"1s\" }}\n");
+    let restart = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\nbroker = {{ restart = \"1s\" }}\n");
+    let large = format!(
+        "{PLAN}\n[[timeline]]\nat = \"3s\"\nswap = {{ group = \"heartbeat\", behaviour = \"sensor\" }}\n"
+    );
     let cut = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\ndisconnect = {{ count = 1, for = \"1s\" }}\n");
     let ratio = PLAN.replace("latency_seconds p95 < 5", "delivery_ratio > 0.5");
     let latency = format!("packet_latency = \"5ms\"\n{PLAN}");
     for (plan, field) in [
-        (timeline, "timeline: `broker_pause` is only done in one process"),
+        (timeline, "timeline: `broker` needs the embedded broker"),
+        (restart, "timeline: `broker` needs the embedded broker"),
+        (large, "timeline: `swap`: to compile the behaviour, a pod needs about "),
         (cut, "timeline: a `disconnect` lasts 2s or longer on a cluster"),
         (ratio, "delivery_ratio"),
         (latency, "packet_latency"),
     ] {
         let cluster = with_plan(&plan);
-        let output = cluster.call(&RUN);
+        let output = cluster.call(&[&RUN[..], &["--memory", "24Mi"]].concat());
         assert_code(&output, 2);
         let stderr = text(&output.stderr);
         assert!(stderr.contains(field) && stderr.contains("--on kubernetes"), "{stderr}");

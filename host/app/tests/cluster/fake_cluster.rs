@@ -68,6 +68,14 @@ impl FakeCluster {
         caches.flat_map(below).filter(|file| file.extension().is_some_and(|it| it == "cwasm")).collect()
     }
 
+    /// Code that init containers of pods have compiled.
+    pub fn precompiled_code(&self) -> Vec<PathBuf> {
+        let pods = fs::read_dir(self.cluster("pods")).into_iter().flatten();
+        let folders = pods.map(|pod| pod.unwrap().path().join("compiled/code"));
+        let files = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten());
+        files.map(|file| file.unwrap().path()).collect()
+    }
+
     /// A program whose `PATH` starts with this cluster's `kubectl`.
     pub fn command(&self, program: &Path, words: &[&str]) -> Command {
         let kubectl_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster");

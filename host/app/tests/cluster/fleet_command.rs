@@ -156,6 +156,21 @@ fn nine_pods_have_nine_devices_and_are_seen_as_one_fleet() {
     });
 }
 
+/// The init container's code is what the pod runs: it compiles nothing itself.
+#[test]
+fn pods_run_the_code_that_their_init_container_has_compiled() {
+    let cluster = FakeCluster::new();
+    let words = ["manifests", "--replicas", "2", "--compile-memory", "256Mi", "--faults", "none"];
+    cluster.apply(&text(&cluster.call(&words).stdout));
+    wait_until("both are connected", || {
+        let output = cluster.call(&["fleet", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        report["total"]["states"]["connected"] == 2
+    });
+    assert_eq!(cluster.precompiled_code().len(), 2);
+    assert!(cluster.compiled_code().is_empty(), "{:?}", cluster.compiled_code());
+}
+
 #[test]
 fn without_pods_or_kubectl_there_is_advice() {
     let cluster = FakeCluster::new();

@@ -73,10 +73,93 @@ fn publish_and_request_actions_reach_devices_on_their_pods() {
         let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
         assert!(log.contains("good day"), "{log}");
     }
-    let host = "\n[[timeline]]\nat = \"3s\"\npublish = { topic = \"t\", payload = \"x\" }\n";
-    let refused = with_plan(&format!("{PLAN}{host}")).call(&RUN);
-    assert_code(&refused, 2);
-    assert!(text(&refused.stderr).contains("name the devices"), "{}", text(&refused.stderr));
+}
+
+/// The host's own message comes from no device: it goes to the broker through a forwarded port.
+#[test]
+fn the_host_publishes_a_message_of_its_own() {
+    let timeline = "\n[[timeline]]\nat = \"2s\"\n\
+        publish = { topic = \"wasmote/all/message\", payload = \"from the host\", qos = 1 }\n";
+    let (cluster, folder) = run(&format!("{}{timeline}", PLAN.replace("\"realistic\"", "\"none\"")));
+    assert_eq!(done(&folder), ["plan,publish,2,1,0"]);
+    for pod in ["iot-heartbeat-1", "iot-heartbeat-2", "iot-heartbeat-3"] {
+        let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
+        assert!(log.contains("from the host"), "{log}");
+    }
+    let broker_log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    assert!(broker_log.contains(" as wasmote-host ("), "{broker_log}");
+    assert!(cluster.calls().iter().any(|call| call.contains("port-forward")));
+}
+
+/// Devices join on all pods of their group, under the names of a run in one process, and later actions reach them.
+#[test]
+fn devices_are_added_and_the_later_timeline_reaches_them() {
+    let timeline = "\n[[timeline]]\nat = \"1s\"\nadd = { group = \"west\", count = 3 }\n\
+        \n[[timeline]]\nat = \"4s\"\nstop = { devices = [\"west-4\"] }\n";
+    let (_cluster, folder) = run(&[TWO_GROUPS, timeline].concat());
+    assert_eq!(done(&folder), ["plan,add,1,2,0", "plan,stop,4,1,0"]);
+    let summary = json(&folder.join("summary.json"));
+    assert_eq!(
+        (&summary["devices"], &summary["groups"]["west"]["devices"]),
+        (&6.into(), &5.into()),
+        "{summary:#}"
+    );
+    // Five devices on two pods: the first has west-0, west-2 and west-4.
+    let states = |pod: &str| json(&folder.join(format!("pods/{pod}.json")))["status"]["states"].clone();
+    assert_eq!(states("iot-west-1"), serde_json::json!({"connected": 2, "stopped": 1}));
+    assert_eq!(states("iot-west-2"), serde_json::json!({"connected": 2}));
+    let log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    assert!((2..5).all(|number| log.contains(&format!(" as west-{number} ("))), "{log}");
+}
+
+#[test]
+fn a_group_is_configured_and_swapped_on_its_pods() {
+    let plan = TWO_GROUPS.replace("count = 1\nconfig = { interval = \"500ms\" }\n", "count = 1\n");
+    let timeline = "\n[[timeline]]\nat = \"1s\"\nconfigure = { group = \"west\", config = { interval = \"200ms\" } }\n\
+        \n[[timeline]]\nat = \"4s\"\nswap = { group = \"east\", behaviour = \"sensor\", \
+        config = { report_interval = \"300ms\" }, trial = \"1s\" }\n\
+        \n[[timeline]]\nat = \"5s\"\nswap = { group = \"west\", devices = [\"west-1\"], behaviour = \"heartbeat\", \
+        config = { interval = \"100ms\" } }\n";
+    let (_cluster, folder) = run(&[&plan, timeline].concat());
+    assert_eq!(done(&folder), ["plan,configure,1,2,0", "plan,swap,4,1,0", "plan,swap,5,2,0"]);
+    let log = |pod: &str| fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
+    assert!(log("iot-east-1").contains("wasmote/east-0/telemetry"), "{}", log("iot-east-1"));
+    assert!(
+        log("iot-west-2").contains("group west: 1 of 1 devices have another configuration"),
+        "{}",
+        log("iot-west-2")
+    );
+    assert_eq!(log("iot-west-1").matches("have another configuration").count(), 1, "only the configuration");
+    // A configuration restarts the devices; a swap keeps their sessions.
+    let broker = fs::read_to_string(folder.join("broker.log")).unwrap();
+    let connects = |device: &str| broker.matches(&format!(" as {device} (")).count();
+    assert_eq!([connects("west-0"), connects("west-1"), connects("east-0")], [2, 2, 1], "{broker}");
+}
+
+/// A version that no device takes over makes the collection partial.
+#[test]
+fn a_swap_that_the_devices_refuse_is_reported() {
+    let timeline = "\n[[timeline]]\nat = \"1s\"\nswap = { group = \"east\", behaviour = \"sensor\" }\n";
+    let cluster = with_plan(&[TWO_GROUPS, timeline].concat());
+    let output = cluster.call(&RUN);
+    assert_code(&output, 1);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("swap: 1 of 1 requests failed; iot-east-1: it answers 422"), "{stderr}");
+    assert!(stderr.contains("keep the old version"), "{stderr}");
+}
+
+/// A pod that refuses a change makes the collection partial, and the run goes on.
+#[test]
+fn a_change_that_a_pod_does_not_get_is_reported() {
+    let timeline =
+        "\n[[timeline]]\nat = \"1s\"\nconfigure = { group = \"west\", config = { interval = \"200ms\" } }\n";
+    let cluster = with_plan(&[TWO_GROUPS, timeline].concat());
+    cluster.inject("deaf", "iot-west-2");
+    let output = cluster.call(&RUN);
+    assert_code(&output, 1);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("timeline at 1 s, configure: 1 of 2 requests failed; iot-west-2: "), "{stderr}");
+    assert_eq!(done(&results(cluster.path())), ["plan,configure,1,2,1"]);
 }
 
 const TWO_GROUPS: &str = "name = \"two\"\nduration = \"8s\"\ninterval = \"2s\"\nfaults = \"none\"\n\n\

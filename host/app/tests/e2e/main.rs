@@ -5,9 +5,11 @@ mod behaviours;
 mod browser;
 mod certificates;
 mod compile;
+mod compile_memory;
 mod embedded;
 mod failures;
 mod fleet;
+mod groups;
 #[path = "../../../engine/tests/guests/mod.rs"]
 mod guests;
 mod heartbeats;

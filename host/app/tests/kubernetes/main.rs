@@ -4,6 +4,7 @@ mod command;
 mod error_messages;
 mod kustomize;
 mod limits;
+mod memory;
 mod monitoring;
 mod overlays;
 mod pods;

@@ -38,6 +38,17 @@ fn stable_names_give_each_pod_its_share_of_one_fleet() {
     assert!(variable(devices, "WASMOTE_DEVICE_ID").is_none());
 }
 
+/// Parts of a fleet are numbered from 1, and devices from 0.
+#[test]
+fn the_numbers_of_pods_and_devices_are_explained() {
+    let note = |words: &[&str]| String::from_utf8(crate::command::call(words).stderr).unwrap();
+    let stable = note(&["--behaviour", "routing", "--stable-names"]);
+    assert!(stable.contains("the pod iot-routing-1 has the device routing-0"), "{stable}");
+    assert!(!note(&["--behaviour", "routing"]).contains("has the device"));
+    let yaml = String::from_utf8(crate::command::call(&["--stable-names"]).stdout).unwrap();
+    assert!(yaml.contains("# Shards are numbered from 1, and devices from 0: pod 1 has device 0."), "{yaml}");
+}
+
 /// The standard `restricted`, and the limits of a small device.
 #[test]
 fn pods_are_restricted_and_small() {

@@ -19,13 +19,14 @@ fn every_combination_of_options_passes_strict_validation() {
         path.to_str().unwrap().to_owned()
     };
     let (faults, fleet) = (file("faults.toml", FAULTS), file("fleet.toml", FLEET));
-    let fleets: [&[&str]; 6] = [
+    let fleets: [&[&str]; 7] = [
         &[],
         &["--behaviour", "sensor", "--replicas", "50", "--devices", "100"],
         &["--behaviour", "routing", "--stable-names", "--device-config", "topology=grid"],
         &["--behaviour", "sensor", "--behaviour", "aggregator=1", "--seed", "42", "--built-in"],
         &["--behaviour", "sensor", "--behaviour-image", "registry.example:5000/me/behaviour:1"],
         &["--config", &fleet, "--devices", "10"],
+        &["--behaviour", "sensor", "--compile-memory", "256Mi"],
     ];
     let broker: [&[&str]; 4] = [
         &[],

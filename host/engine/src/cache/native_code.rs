@@ -7,6 +7,7 @@ use super::artefact::VerifiedCode;
 use crate::compile_process::{self, ChildCode, CompileProcess, Target};
 use crate::compiler::{self, Compiler};
 use crate::error::{EngineError, LoadError, root_cause};
+use crate::structure::merge_segments;
 
 /// Converts an error of the compiler, which distinguishes a feature that is switched off from a damaged file only in
 /// its text.
@@ -21,7 +22,7 @@ pub(crate) fn compile(
     bytes: &[u8],
 ) -> Result<Component, LoadError> {
     let Some(program) = &process.program else {
-        return Component::from_binary(&compiler.wasmtime, bytes).map_err(unusable);
+        return Component::from_binary(&compiler.wasmtime, &merge_segments(bytes)).map_err(unusable);
     };
     let code = compile_process::compile(program, &process.limits, compiler.target, bytes)?;
     let failed = |error: wasmtime::Error| LoadError::CompileFailed { detail: root_cause(&error) };
@@ -36,7 +37,7 @@ pub(super) fn compile_portably(process: &CompileProcess, bytes: &[u8]) -> Result
     }
     let engine = compiler::portable_config().and_then(|config| wasmtime::Engine::new(&config));
     let engine = engine.map_err(|error| EngineError(format!("{error:#}")))?;
-    Ok(engine.precompile_component(bytes).map_err(unusable)?)
+    Ok(engine.precompile_component(&merge_segments(bytes)).map_err(unusable)?)
 }
 
 /// Loads machine code that a child of this process has compiled.

@@ -102,6 +102,23 @@ impl PrivateDir {
         }
     }
 
+    /// Opens a directory that others may read. Creates it if it does not exist.
+    pub(super) fn create_readable(path: &Path) -> io::Result<Result<Self, TrustError>> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mode = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
+        match mkdirat(rustix::fs::CWD, path, mode) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match Self::open(path, Owner::UserOrRoot) {
+            Ok(Some(folder)) => Ok(Ok(folder)),
+            Ok(None) => Err(io::ErrorKind::NotFound.into()),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
     /// Reads a file. `None` if it does not exist.
     pub(super) fn read(&self, name: &str, owner: Owner) -> Result<Option<TrustedBytes>, TrustError> {
         let unreadable = |error: Errno| TrustError::Unreadable(error.into());
@@ -125,13 +142,22 @@ impl PrivateDir {
         }
     }
 
-    /// Replaces a file atomically: concurrent readers see the old content.
+    /// Replaces a private file atomically: concurrent readers see the old content.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write_with(name, bytes, Mode::RUSR | Mode::WUSR)
+    }
+
+    /// Replaces a file that others may read, atomically.
+    pub(super) fn write_readable(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write_with(name, bytes, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)
+    }
+
+    fn write_with(&self, name: &str, bytes: &[u8], mode: Mode) -> io::Result<()> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = COUNT.fetch_add(1, Ordering::Relaxed);
         let new = format!("{name}.{}.{unique}", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.0, &new, flags, Mode::RUSR | Mode::WUSR)?;
+        let file = openat(&self.0, &new, flags, mode)?;
         let written = File::from(file).write_all(bytes);
         let result = written.and_then(|()| Ok(renameat(&self.0, &new, &self.0, name)?));
         if result.is_err() {

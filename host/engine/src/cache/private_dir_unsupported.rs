@@ -40,11 +40,19 @@ impl PrivateDir {
         Err(io::Error::other(TrustError::Unsupported))
     }
 
+    pub(super) fn create_readable(_path: &Path) -> io::Result<Result<Self, TrustError>> {
+        Ok(Err(TrustError::Unsupported))
+    }
+
     pub(super) fn read(&self, _name: &str, _owner: Owner) -> Result<Option<TrustedBytes>, TrustError> {
         Err(TrustError::Unsupported)
     }
 
     pub(super) fn write(&self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
+        Err(io::Error::other(TrustError::Unsupported))
+    }
+
+    pub(super) fn write_readable(&self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
         Err(io::Error::other(TrustError::Unsupported))
     }
 }

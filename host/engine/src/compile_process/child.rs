@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::{CODE, ERROR, Target};
 use crate::compiler;
 use crate::error::root_cause;
+use crate::structure;
 
 /// Arguments of the child after [`ARGUMENT`](super::ARGUMENT): the compiler, and the limits.
 struct Arguments {
@@ -47,7 +48,7 @@ fn compile(target: Target) -> io::Result<()> {
     };
     let engine = config.and_then(|config| wasmtime::Engine::new(&config));
     let engine = engine.map_err(|error| io::Error::other(format!("{error:#}")))?;
-    let (kind, output) = match engine.precompile_component(&bytes) {
+    let (kind, output) = match engine.precompile_component(&structure::merge_segments(&bytes)) {
         Ok(code) => (CODE, code),
         Err(error) => (ERROR, root_cause(&error).into_bytes()),
     };

@@ -1,6 +1,7 @@
 //! Limits of the process that compiles, and the memory that the container of this process has left.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// Limits of the process that compiles a component.
@@ -18,15 +19,28 @@ impl Default for CompileLimits {
     }
 }
 
-/// Least memory for a process that compiles: what the compilers need for a small component.
-const MIN_MEMORY_BYTES: u64 = 16 << 20;
+/// The memory that a process which compiles may use, and who limits it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryLimit {
+    /// Bytes that it may use.
+    pub(crate) bytes: u64,
+    /// Memory of the container, if it sets the limit.
+    pub(crate) container: Option<u64>,
+}
 
 impl CompileLimits {
     /// The memory limit, lowered to what the container has left.
-    pub(crate) fn effective_memory_bytes(&self) -> u64 {
-        match container_memory_left() {
-            Some(left) => self.memory_bytes.min((left / 4 * 3).max(MIN_MEMORY_BYTES)),
-            None => self.memory_bytes,
+    pub(crate) fn memory(&self) -> MemoryLimit {
+        self.memory_in(ContainerMemory::read(Path::new("/sys/fs/cgroup")))
+    }
+
+    /// The rest of the container's memory is for the machine code, which this process receives while the other one still
+    /// has it.
+    fn memory_in(&self, container: Option<ContainerMemory>) -> MemoryLimit {
+        let available = container.map(|memory| (memory.left / 4 * 3, memory.all));
+        match available.filter(|(bytes, _)| *bytes < self.memory_bytes) {
+            Some((bytes, all)) => MemoryLimit { bytes, container: Some(all) },
+            None => MemoryLimit { bytes: self.memory_bytes, container: None },
         }
     }
 
@@ -36,39 +50,81 @@ impl CompileLimits {
     }
 }
 
-/// Memory that the control group of this process has left; `None` without a limit.
-fn container_memory_left() -> Option<u64> {
-    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let v2 = "/sys/fs/cgroup";
-    let (limit, used, stat, key) = match number(&format!("{v2}/memory.max")) {
-        Some(limit) => {
-            (limit, number(&format!("{v2}/memory.current"))?, format!("{v2}/memory.stat"), "inactive_file")
-        }
-        None => {
-            let v1 = "/sys/fs/cgroup/memory";
-            let limit = number(&format!("{v1}/memory.limit_in_bytes"))?;
-            let used = number(&format!("{v1}/memory.usage_in_bytes"))?;
-            (limit, used, format!("{v1}/memory.stat"), "total_inactive_file")
-        }
-    };
-    // Pages of files that are not in use make room for others.
-    let stat = fs::read_to_string(stat).unwrap_or_default();
-    let reclaimable = stat.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
-    Some(limit.saturating_sub(used.saturating_sub(reclaimable.unwrap_or(0))))
+/// Memory of the control group of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ContainerMemory {
+    /// Bytes that it may have.
+    all: u64,
+    /// Bytes that it has left.
+    left: u64,
+}
+
+impl ContainerMemory {
+    /// Reads the files of the control group, of version 2 or 1; `None` without a limit.
+    fn read(folder: &Path) -> Option<Self> {
+        let number = |path: &str| fs::read_to_string(folder.join(path)).ok()?.trim().parse::<u64>().ok();
+        let (all, used, stat, key) = match number("memory.max") {
+            Some(all) => (all, number("memory.current")?, "memory.stat", "inactive_file"),
+            None => {
+                let all = number("memory/memory.limit_in_bytes")?;
+                (all, number("memory/memory.usage_in_bytes")?, "memory/memory.stat", "total_inactive_file")
+            }
+        };
+        // Pages of files that are not in use make room for others.
+        let stat = fs::read_to_string(folder.join(stat)).unwrap_or_default();
+        let reclaimable = stat.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
+        let left = all.saturating_sub(used.saturating_sub(reclaimable.unwrap_or(0)));
+        Some(Self { all, left })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_limit_is_never_raised_and_time_is_at_least_a_second() {
-        let limits = CompileLimits { memory_bytes: 20 << 20, cpu: Duration::from_millis(5) };
-        assert!(limits.effective_memory_bytes() <= 20 << 20);
-        assert_eq!(limits.cpu_seconds(), 1);
-        let unlimited = CompileLimits { memory_bytes: u64::MAX, ..CompileLimits::default() };
-        if let Some(left) = container_memory_left() {
-            assert!(unlimited.effective_memory_bytes() <= left.max(MIN_MEMORY_BYTES));
+    const MIB: u64 = 1 << 20;
+
+    /// A folder like that of a control group with these files.
+    fn control_group(files: &[(&str, String)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
+        folder
+    }
+
+    #[test]
+    fn a_container_limits_the_memory_to_what_it_has_left() {
+        let v2 = control_group(&[
+            ("memory.max", format!("{}\n", 64 * MIB)),
+            ("memory.current", format!("{}\n", 34 * MIB)),
+            ("memory.stat", format!("anon 1\ninactive_file {}\n", 10 * MIB)),
+        ]);
+        let v1 = control_group(&[
+            ("memory/memory.limit_in_bytes", (64 * MIB).to_string()),
+            ("memory/memory.usage_in_bytes", (24 * MIB).to_string()),
+        ]);
+        for folder in [&v2, &v1] {
+            let memory = ContainerMemory::read(folder.path());
+            assert_eq!(memory, Some(ContainerMemory { all: 64 * MIB, left: 40 * MIB }));
+            let limit = CompileLimits::default().memory_in(memory);
+            assert_eq!(limit, MemoryLimit { bytes: 30 * MIB, container: Some(64 * MIB) });
+            // The flag asks for less.
+            let flag = CompileLimits { memory_bytes: 20 * MIB, ..CompileLimits::default() };
+            assert_eq!(flag.memory_in(memory), MemoryLimit { bytes: 20 * MIB, container: None });
+        }
+    }
+
+    #[test]
+    fn without_a_limit_of_the_container_the_flag_holds() {
+        let unlimited =
+            control_group(&[("memory.max", "max\n".to_owned()), ("memory.current", "1".to_owned())]);
+        assert_eq!(ContainerMemory::read(unlimited.path()), None);
+        let limits = CompileLimits { memory_bytes: 20 * MIB, cpu: Duration::from_millis(5) };
+        assert_eq!(limits.memory_in(None), MemoryLimit { bytes: 20 * MIB, container: None });
+        assert!(limits.memory().bytes <= 20 * MIB);
+        assert_eq!(limits.cpu_seconds(), 1);
     }
 }

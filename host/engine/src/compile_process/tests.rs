@@ -12,7 +12,12 @@ fn compile_with(script: &str, cpu: Duration) -> LoadError {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700))
         .expect("it becomes executable");
     let limits = CompileLimits { memory_bytes: 100 << 20, cpu };
-    let component = vec![0; 1 << 20];
+    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+    // A custom section that no pipe holds at once.
+    const LENGTH: [u8; 3] = [0x80, 0x80, 0x40];
+    component.push(0);
+    component.extend(LENGTH);
+    component.resize(component.len() + (1 << 20), 0);
     match compile(&program, &limits, Target::Full, &component) {
         Ok(_) => panic!("it sent code"),
         Err(error) => error,
@@ -43,7 +48,7 @@ fn a_child_without_memory_names_the_limit_and_the_flag() {
     ] {
         let error = compile_with(script, A_MINUTE).to_string();
         assert!(error.starts_with("compiling it needs more than "), "{script}: {error}");
-        assert!(error.ends_with("`--compile-memory` allows more"), "{script}: {error}");
+        assert!(error.contains("`--compile-memory` allows more (about 100 MiB"), "{script}: {error}");
     }
 }
 
@@ -62,7 +67,8 @@ fn a_child_that_was_killed_or_failed_says_so() {
         assert!(error.contains(wanted), "{script}: {error}");
     }
     let limits = CompileLimits::default();
-    let missing = compile(Path::new("/nonexistent/program"), &limits, Target::Quick, b"").err();
+    let empty = b"\0asm\x0d\0\x01\0";
+    let missing = compile(Path::new("/nonexistent/program"), &limits, Target::Quick, empty).err();
     let missing = missing.map(|error| error.to_string()).unwrap_or_default();
     assert!(missing.contains("cannot start it: No such file"), "{missing}");
 }
@@ -71,4 +77,46 @@ fn a_child_that_was_killed_or_failed_says_so() {
 fn an_error_of_the_compiler_is_that_of_the_component() {
     let error = compile_with("/bin/cat >/dev/null; printf 'Eunexpected end (at offset 0x8)'", A_MINUTE);
     assert_eq!(error, LoadError::Damaged { detail: "unexpected end (at offset 0x8)".to_owned() });
+}
+
+/// A component with so many functions of `length` additions.
+fn component(functions: usize, length: usize) -> Vec<u8> {
+    let function = format!("(func {})", "(drop (i32.add (i32.const 1) (i32.const 2)))".repeat(length));
+    wat::parse_str(format!("(component (core module {}))", function.repeat(functions))).expect("it is valid")
+}
+
+/// The child would fail this test: there is no such program.
+#[test]
+fn a_component_that_is_too_large_is_refused_in_words_before_a_child_starts() {
+    let large = component(20_000, 5);
+    for (container, words) in [
+        (None, "`--compile-memory` allows more (about 1"),
+        (Some(64 << 20), "all that this container of 64 MiB can give (about 1"),
+    ] {
+        for mode in [CompileMode::Quick, CompileMode::Full] {
+            let limit = MemoryLimit { bytes: 30 << 20, container };
+            let error = Memory::check(limit, mode, &large).err().expect("it is refused");
+            assert!(error.to_string().starts_with("compiling it needs more than 31457280 bytes"), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+    let error = LoadError::CompileMemory { limit: 1, container: Some(1), needed: 1 }.to_string();
+    assert!(
+        error.contains("wasmote behaviours precompile") && error.contains("wasmote manifests"),
+        "{error}"
+    );
+}
+
+/// Each thread of the compiler holds one function, so with less memory there are fewer.
+#[test]
+fn the_number_of_threads_follows_the_memory() {
+    let long = component(4, 30_000);
+    let needed = estimate_of(&long).expect("an estimate").compile_bytes(CompileMode::Full);
+    let threads = |bytes| {
+        let limit = MemoryLimit { bytes, container: None };
+        Memory::check(limit, CompileMode::Full, &long).map(|memory| memory.threads).expect("it fits")
+    };
+    assert_eq!(threads(needed), 1);
+    assert_eq!(threads(needed - 1), 1, "the estimate may be too high");
+    assert_eq!(threads(u64::MAX), thread::available_parallelism().map_or(1, NonZero::get) as u64);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use wasmote_engine::cache::{Cache, Origin, precompile};
+use wasmote_engine::cache::{Cache, Origin, PrecompileError, Precompiled};
 use wasmote_engine::{CompileMode, Component, Engine};
 
 use crate::guests;
@@ -194,7 +194,7 @@ fn quick_code_is_cached_separately() {
 fn precompiled_code_is_loaded_and_not_modified() {
     let precompiled = tempfile::tempdir().unwrap();
     let bytes = guests::well_behaved().component();
-    let path = precompile(&bytes, precompiled.path()).unwrap();
+    let Precompiled { path, .. } = precompile(&bytes, precompiled.path()).unwrap();
     let before = fs::read(&path).unwrap();
     let cache = Cache { precompiled: Some(precompiled.path().to_owned()), dir: None };
     let component = Engine::with_cache(cache.clone()).unwrap().load("guest", &bytes).unwrap();
@@ -207,4 +207,63 @@ fn precompiled_code_is_loaded_and_not_modified() {
     let component = Engine::with_cache(cache).unwrap().load("guest", &bytes).unwrap();
     assert_eq!(component.origin(), Origin::Compiled);
     assert_eq!(fs::read(path).unwrap(), before);
+}
+
+fn precompile(bytes: &[u8], folder: &Path) -> Result<Precompiled, PrecompileError> {
+    Engine::new().unwrap().precompile("guest", bytes, folder)
+}
+
+/// An init container starts again after a failure, and a Job may run on the same volume as an earlier one.
+#[test]
+fn code_that_is_there_is_kept_and_foreign_or_damaged_code_is_replaced_with_a_reason() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("deep/er");
+    let bytes = guests::well_behaved().component();
+    let first = precompile(&bytes, &folder).unwrap();
+    assert!(!first.up_to_date && first.warning.is_none());
+    assert_eq!((mode(&folder), mode(&first.path)), (0o755, 0o644));
+    let code = fs::read(&first.path).unwrap();
+    let again = precompile(&bytes, &folder).unwrap();
+    assert!(again.up_to_date && again.path == first.path);
+    type Change = fn(&mut Vec<u8>);
+    let foreign: Change = |bytes| {
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().consume_fuel(false)).unwrap();
+        let code = engine.precompile_component(&guests::well_behaved().component()).unwrap();
+        bytes.truncate(b"wasmote compiled component 1\n".len() + 32);
+        bytes.extend(<sha2::Sha256 as sha2::Digest>::digest(&code));
+        bytes.extend(code);
+    };
+    for (change, reason) in [
+        ((|bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1) as Change, "it is damaged or incomplete"),
+        (|bytes| bytes.truncate(bytes.len() / 2), "it is damaged or incomplete"),
+        (|bytes| bytes[30] ^= 1, "it is of another component"),
+        (|bytes| *bytes = b"something else".to_vec(), "it is no compiled component"),
+        (foreign, "was compiled anew"),
+    ] {
+        let mut changed = code.clone();
+        change(&mut changed);
+        fs::write(&first.path, changed).unwrap();
+        let replaced = precompile(&bytes, &folder).unwrap();
+        let warning = replaced.warning.expect("a reason").to_string();
+        assert!(warning.contains(reason) && warning.contains("cwasm"), "{warning}");
+        assert_eq!(fs::read(&first.path).unwrap(), code, "{reason}");
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file is left");
+}
+
+/// The folder of a volume in a pod is open to all.
+#[test]
+fn code_is_not_written_where_no_program_would_use_it() {
+    let parent = tempfile::tempdir().unwrap();
+    set_mode(parent.path(), 0o777);
+    let bytes = guests::well_behaved().component();
+    let problem = precompile(&bytes, parent.path()).unwrap_err().to_string();
+    assert!(
+        problem.contains("its permissions are 777") && problem.contains("a new folder below it"),
+        "{problem}"
+    );
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    assert!(precompile(&bytes, &parent.path().join("own")).is_ok());
+    let problem = precompile(b"no component", &parent.path().join("other")).unwrap_err().to_string();
+    assert!(problem.contains("this is no WebAssembly"), "{problem}");
 }

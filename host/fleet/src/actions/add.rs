@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::TimelineAction;
 use super::check::{Occasion, PlanState, Planned};
+use super::pods::{PodFleet, PodRequests};
 use super::problem::{Problem, at};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
@@ -66,5 +67,10 @@ impl Step for AddDevices {
 
     fn apply(&self, target: &mut dyn Target) -> ApplyResult {
         target.add(&self.group, self.count)
+    }
+
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
+        pods.add(&self.group, self.count)?;
+        Ok(PodRequests::Add { group: self.group.clone(), count: self.count })
     }
 }

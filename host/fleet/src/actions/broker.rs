@@ -10,6 +10,7 @@ use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
 use super::check::{Occasion, PlanState, Planned, check_duration};
+use super::pods::{PodFleet, PodRequests};
 use super::problem::{Problem, at};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
@@ -70,5 +71,11 @@ impl Step for FailBroker {
 
     fn apply(&self, target: &mut dyn Target) -> ApplyResult {
         target.fail_broker(self.fault.clone(), self.failure, self.lasting)
+    }
+
+    fn requests(&self, _pods: &mut PodFleet) -> Result<PodRequests, String> {
+        Err("`broker` needs the embedded broker, and the broker of a cluster is Mosquitto, which nobody can pause or restart with \
+             its sessions; a `partition` or `disconnect` of devices has a similar effect on them"
+            .to_owned())
     }
 }

@@ -1,11 +1,14 @@
 //! `configure`: restarts a group with another configuration or behaviour.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::TimelineAction;
 use super::check::{Occasion, PlanState, Planned};
+use super::pods::{GroupChange, PodFleet, PodRequests};
 use super::problem::{Problem, at};
 use super::selector::Devices;
 use super::step::Step;
@@ -31,11 +34,11 @@ impl TimelineAction for Configure {
         plan.check_group(&self.group).map_err(|problem| at("configure.group", problem))?;
         let source = self.behaviour.as_ref().map(|name| plan.find_behaviour(name)).transpose();
         let source = source.map_err(|problem| at("configure.behaviour", problem.to_string()))?;
-        let (group, config) = (self.group.clone(), self.config.clone());
+        let (group, config, with_component) = (self.group.clone(), self.config.clone(), source.is_some());
         Ok(vec![Planned::deferred(occasion.at, move |plan| {
             let group = plan.modified_group("configure", &group, config, source)?;
             plan.groups.insert(group.name.clone(), group.clone());
-            Ok(ConfigureGroup { group })
+            Ok(ConfigureGroup { group, with_component })
         })])
     }
 }
@@ -44,6 +47,8 @@ impl TimelineAction for Configure {
 struct ConfigureGroup {
     /// The changed group.
     group: Group,
+    /// True if its behaviour changes.
+    with_component: bool,
 }
 
 impl Step for ConfigureGroup {
@@ -61,6 +66,17 @@ impl Step for ConfigureGroup {
 
     fn apply(&self, target: &mut dyn Target) -> ApplyResult {
         target.configure(&self.group)
+    }
+
+    fn requests(&self, _pods: &mut PodFleet) -> Result<PodRequests, String> {
+        let (group, with_component) = (self.group.clone(), self.with_component);
+        Ok(PodRequests::Change(Box::new(GroupChange {
+            group,
+            with_component,
+            restart: true,
+            trial: Duration::ZERO,
+            devices: None,
+        })))
     }
 
     fn changed_group(&self) -> Option<&Group> {

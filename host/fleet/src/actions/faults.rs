@@ -135,11 +135,11 @@ impl Step for SetFaults {
         target.set_faults(&self.scope, self.set.as_ref())
     }
 
-    fn requests(&self, pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
         if let Some(set) = &self.set {
             set.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED).map_err(|problem| problem.to_string())?;
         }
-        for scope in self.scope.resolve(pods.devices.identities) {
+        for scope in self.scope.resolve(pods.devices().identities) {
             pods.faults.set(&scope, self.set.clone());
         }
         Ok(PodRequests::Faults)

@@ -57,8 +57,8 @@ impl Step for SwitchPower {
         target.power(&devices, self.command)
     }
 
-    fn requests(&self, pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
-        let devices = self.selection.resolve(pods.devices);
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
+        let devices = self.selection.resolve(pods.devices());
         Ok(PodFleet::request_each(devices, "POST", &format!("/{}", name(self.command)), None))
     }
 }

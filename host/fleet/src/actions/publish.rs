@@ -125,20 +125,15 @@ impl Step for PublishMessage {
         matching.into_iter().try_for_each(|device| target.publish_as(device, self.message.clone()))
     }
 
-    fn requests(&self, pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
-        let Some(devices) = &self.devices else {
-            return Err(
-                "`publish` without `device` is the host's own message; on a cluster name the devices that publish it"
-                    .to_owned(),
-            );
-        };
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
+        let Some(devices) = &self.devices else { return Ok(PodRequests::Host(self.message.clone())) };
         let Message { topic, payload, qos, retain, .. } = &self.message;
         let mut body = json!({"topic": topic.as_str(), "qos": u8::from(*qos), "retain": retain});
         match std::str::from_utf8(payload) {
             Ok(text) => body["message"] = text.into(),
             Err(_) => body["payload_base64"] = payload_bytes::encode(payload).into(),
         }
-        let devices = pods.devices.matching(devices);
+        let devices = pods.devices().matching(devices);
         Ok(PodFleet::request_each(devices, "POST", "/publish", Some(&RequestBody::json(&body))))
     }
 

@@ -95,10 +95,10 @@ impl Step for SendRequest {
         matching.into_iter().try_for_each(|device| target.request(device, self.request.clone()))
     }
 
-    fn requests(&self, pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
         let HttpRequest { method, url, headers, body } = &self.request;
         let body = RequestBody { headers: headers.clone(), bytes: body.clone() };
-        let devices = pods.devices.matching(&self.devices);
+        let devices = pods.devices().matching(&self.devices);
         Ok(PodFleet::request_each(devices, method, &format!("/app{url}"), Some(&body)))
     }
 }

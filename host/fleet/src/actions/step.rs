@@ -27,7 +27,7 @@ pub trait Step: Debug + Send + Sync {
 
     /// HTTP requests that pods need for the step, or the reason why a cluster cannot do it. Changes of faults are made in
     /// the registry of `pods`.
-    fn requests(&self, _pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
+    fn requests(&self, _pods: &mut PodFleet) -> Result<PodRequests, String> {
         Err(format!(
             "`{}` is only done in one process; docs/kubernetes.md lists the actions that pods can do",
             self.name()

@@ -9,6 +9,7 @@ use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
 use super::check::{Occasion, PlanState, Planned};
+use super::pods::{GroupChange, PodFleet, PodRequests};
 use super::problem::{Problem, at};
 use super::selector::{Devices, Selection, Selector};
 use super::step::Step;
@@ -112,6 +113,16 @@ impl Step for SwapBehaviour {
     fn apply(&self, target: &mut dyn Target) -> ApplyResult {
         let devices = self.selection.as_ref().map(|selection| selection.resolve(target.devices()));
         target.swap(&self.group, self.trial, devices.as_deref())
+    }
+
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
+        Ok(PodRequests::Change(Box::new(GroupChange {
+            group: self.group.clone(),
+            with_component: true,
+            restart: false,
+            trial: self.trial,
+            devices: self.selection.as_ref().map(|selection| selection.resolve(pods.devices())),
+        })))
     }
 
     fn changed_group(&self) -> Option<&Group> {

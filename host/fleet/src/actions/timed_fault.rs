@@ -93,14 +93,15 @@ impl Step for BeginFault {
         target.begin_fault(self.number, fault)
     }
 
-    fn requests(&self, pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
         if self.hold.is_some_and(|hold| hold < MIN_DISCONNECT) {
             let shortest = humantime::format_duration(MIN_DISCONNECT);
             return Err(format!(
                 "a `disconnect` lasts {shortest} or longer on a cluster, because requests to pods take up to a second"
             ));
         }
-        pods.faults.begin(self.number, self.for_devices(pods.devices));
+        let fault = self.for_devices(pods.devices());
+        pods.faults.begin(self.number, fault);
         Ok(match self.hold {
             Some(_) => PodRequests::BriefFault(self.number),
             None => PodRequests::Faults,
@@ -121,7 +122,7 @@ impl Step for EndFault {
         target.end_fault(self.number)
     }
 
-    fn requests(&self, pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
+    fn requests(&self, pods: &mut PodFleet) -> Result<PodRequests, String> {
         pods.faults.end(self.number);
         Ok(PodRequests::Faults)
     }

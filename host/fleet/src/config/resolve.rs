@@ -23,7 +23,7 @@ use wasmote_sim::rng::Seed;
 use super::file::FaultsEntry;
 use super::fleet_shard::FleetShard;
 use super::options::{GivenOptions, Options};
-use super::values::{BrokerChoice, DurationValue, MqttVersion};
+use super::values::{BrokerChoice, CompileMemory, DurationValue, MqttVersion};
 use super::{ConfigError, DEFAULT_TOPIC_ROOT, Group, Settings};
 use crate::document::{self, Format};
 use crate::fault_models::FaultModels;
@@ -180,10 +180,19 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
 
 /// The limits of the process that compiles.
 fn compile_limits(layers: &Layers<'_>) -> CompileLimits {
+    limits_of_compiling(layers.get(|it| &it.compile_memory), layers.get(|it| &it.compile_time))
+}
+
+/// The limits of the process that compiles, without a file.
+pub fn compile_limits_of_flags(flags: &Options) -> CompileLimits {
+    limits_of_compiling(flags.compile_memory, flags.compile_time)
+}
+
+fn limits_of_compiling(memory: Option<CompileMemory>, time: Option<DurationValue>) -> CompileLimits {
     let default = CompileLimits::default();
     CompileLimits {
-        memory_bytes: layers.get(|it| &it.compile_memory).map_or(default.memory_bytes, |memory| memory.0),
-        cpu: layers.get(|it| &it.compile_time).map_or(default.cpu, |time| time.0),
+        memory_bytes: memory.map_or(default.memory_bytes, |memory| memory.0),
+        cpu: time.map_or(default.cpu, |time| time.0),
     }
 }
 

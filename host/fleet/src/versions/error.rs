@@ -4,6 +4,7 @@ use wasmote_engine::LoadError;
 use wasmote_live::fleet::{FleetError, RolloutError};
 use wasmote_mqtt::device_id::DeviceId;
 
+use crate::blueprints::BlueprintError;
 use crate::component_file::ComponentFileError;
 use crate::source::SourceError;
 
@@ -21,6 +22,32 @@ pub enum UpdateError {
     /// Another update is in progress.
     #[error("another update is in progress; try `{0}` again when it has ended")]
     Busy(String),
+    /// A plan decides about the groups of this run.
+    #[error("the plan of this run decides about its groups: add the change to the plan's timeline")]
+    Planned,
+    /// The links of the devices do not follow from the configuration.
+    #[error("`{field}`: {problem}")]
+    Links {
+        /// The field of the configuration.
+        field: String,
+        /// The problem and its remedy.
+        problem: String,
+    },
+    /// The new devices have no valid names.
+    #[error("the group has no valid names for more devices: {0}")]
+    Names(#[from] BlueprintError),
+    /// A group cannot have so many devices.
+    #[error("a group cannot have {count} more devices; its number has 32 bits")]
+    TooManyDevices {
+        /// The number of devices to add.
+        count: u32,
+    },
+    /// Every device kept its version.
+    #[error("all {devices} devices keep the old version, or hang; the log has the reason of each")]
+    NotTaken {
+        /// Number of devices that were to change.
+        devices: usize,
+    },
     /// The component is too large, or invalid gzip.
     #[error(transparent)]
     ComponentFile(#[from] ComponentFileError),

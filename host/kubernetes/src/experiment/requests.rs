@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::Method;
-use serde_json::Value;
-use wasmote_fleet::actions::pods::{DeviceRequest, RequestBody};
+use serde_json::{Value, json};
+use wasmote_fleet::actions::pods::{DeviceRequest, GroupChange, RequestBody};
 use wasmote_fleet::fault_registry::FaultRegistry;
+use wasmote_fleet::sha256::sha256;
+use wasmote_fleet::source::SourceError;
 use wasmote_mqtt::device_id::Identity;
 
 use crate::fleet_query::send::PodRequest;
-use crate::manifests::fleet::{FleetManifests, PodGroup, faults_request};
+use crate::manifests::fleet::{FleetManifests, PodGroup, config_of_pods, faults_request};
+use crate::manifests::gzip;
 
 /// A pod and a path of its API.
 type Endpoint = (String, String);
@@ -22,7 +25,6 @@ type Endpoint = (String, String);
 /// Creates the requests for a fleet.
 pub struct FleetRequests<'a> {
     fleet: &'a FleetManifests,
-    devices: &'a [Arc<Identity>],
     /// Last faults acknowledged by each endpoint; `None` for devices with the faults of their pod. An endpoint
     /// whose last request failed is absent.
     acknowledged: BTreeMap<Endpoint, Option<Value>>,
@@ -30,24 +32,74 @@ pub struct FleetRequests<'a> {
 
 impl<'a> FleetRequests<'a> {
     /// Creates the requests for a fleet whose manifests have these faults.
-    pub fn new(fleet: &'a FleetManifests, devices: &'a [Arc<Identity>], faults: &FaultRegistry) -> Self {
-        let mut requests = Self { fleet, devices, acknowledged: BTreeMap::new() };
-        requests.acknowledged = requests.desired(faults).into_iter().collect();
+    pub fn new(fleet: &'a FleetManifests, devices: &[Arc<Identity>], faults: &FaultRegistry) -> Self {
+        let mut requests = Self { fleet, acknowledged: BTreeMap::new() };
+        requests.acknowledged = requests.desired(faults, devices).into_iter().collect();
         requests
     }
 
     /// Converts a request for a device into a request for its pod.
-    pub fn pod_request(&self, request: DeviceRequest) -> Option<PodRequest> {
-        let device = self.devices.get(request.device)?;
+    pub fn pod_request(&self, request: DeviceRequest, devices: &[Arc<Identity>]) -> Option<PodRequest> {
+        let device = devices.get(request.device)?;
         let path = format!("/devices/{}{}", device.id, request.path);
         let method = request.method.parse().ok()?;
         Some(PodRequest { to: self.pod_of(device)?, method, path, body: request.body })
     }
 
+    /// The same request to each pod of a group.
+    fn to_group(&self, group: &str, method: Method, path: &str, body: &Value) -> Vec<PodRequest> {
+        let pods = self.fleet.groups.iter().filter(|pods| pods.group == group);
+        let names = pods.flat_map(|pods| (0..pods.replicas).map(move |number| pod(pods, number)));
+        let body = RequestBody::json(body);
+        names
+            .map(|to| PodRequest {
+                to,
+                method: method.clone(),
+                path: format!("/groups/{group}{path}"),
+                body: Some(body.clone()),
+            })
+            .collect()
+    }
+
+    /// Requests that add devices to a group. Each pod adds those of its shard.
+    pub fn add(&self, group: &str, count: u32) -> Vec<PodRequest> {
+        /// Most devices that one request adds.
+        const MOST: u32 = wasmote_fleet::versions::groups::MAX_ADDED;
+        let parts = (0..count).step_by(MOST as usize).map(|from| (count - from).min(MOST));
+        parts
+            .flat_map(|count| self.to_group(group, Method::POST, "/devices", &json!({"count": count})))
+            .collect()
+    }
+
+    /// Requests that change the configuration or the behaviour of a group.
+    pub fn change(
+        &self,
+        change: &GroupChange,
+        devices: &[Arc<Identity>],
+    ) -> Result<Vec<PodRequest>, SourceError> {
+        let group = &change.group;
+        let mut body = json!({
+            "config": config_of_pods(group),
+            "restart": change.restart,
+            "trial": humantime::format_duration(change.trial).to_string(),
+        });
+        if change.with_component {
+            let bytes = group.behaviour.read()?;
+            body["behaviour"] = group.behaviour.name().into();
+            body["sha256"] = sha256(&bytes).into();
+            body["component"] = gzip::packed_base64(&bytes).into();
+        }
+        if let Some(positions) = &change.devices {
+            let names = positions.iter().filter_map(|at| devices.get(*at)).map(|device| device.id.as_str());
+            body["devices"] = names.collect::<Vec<_>>().into();
+        }
+        Ok(self.to_group(&group.name, Method::PUT, "/behaviour", &body))
+    }
+
     /// Requests for all endpoints that have not acknowledged the desired faults.
-    pub fn fault_updates(&mut self, faults: &FaultRegistry) -> Vec<PodRequest> {
+    pub fn fault_updates(&mut self, faults: &FaultRegistry, devices: &[Arc<Identity>]) -> Vec<PodRequest> {
         let mut requests = Vec::new();
-        for (endpoint, now) in self.desired(faults) {
+        for (endpoint, now) in self.desired(faults, devices) {
             if self.acknowledged.get(&endpoint) == Some(&now) {
                 continue;
             }
@@ -59,21 +111,30 @@ impl<'a> FleetRequests<'a> {
         requests
     }
 
+    /// Notes devices that have joined: they have the faults of their pod.
+    pub fn joined(&mut self, devices: &[Arc<Identity>]) {
+        for device in devices {
+            if let Some(pod) = self.pod_of(device) {
+                self.acknowledged.insert((pod, format!("/devices/{}/faults", device.id)), None);
+            }
+        }
+    }
+
     /// Marks a request as failed, or its outcome as unknown.
     pub fn mark_failed(&mut self, request: &PodRequest) {
         self.acknowledged.remove(&(request.to.clone(), request.path.clone()));
     }
 
     /// Desired faults of every endpoint.
-    fn desired(&self, faults: &FaultRegistry) -> Vec<(Endpoint, Option<Value>)> {
+    fn desired(&self, faults: &FaultRegistry, all: &[Arc<Identity>]) -> Vec<(Endpoint, Option<Value>)> {
         let groups = self.fleet.groups.iter().flat_map(|group| {
             let now = group_faults(faults, &group.group);
             let pods = (0..group.replicas).map(|number| (pod(group, number), "/faults".to_owned()));
             pods.map(move |endpoint| (endpoint, now.clone()))
         });
-        let devices = self.devices.iter().enumerate().filter_map(|(position, device)| {
+        let devices = all.iter().enumerate().filter_map(|(position, device)| {
             let endpoint = (self.pod_of(device)?, format!("/devices/{}/faults", device.id));
-            Some((endpoint, device_faults(faults, position, self.devices)))
+            Some((endpoint, device_faults(faults, position, all)))
         });
         groups.chain(devices).collect()
     }

@@ -4,7 +4,6 @@ use wasmote_fleet::builtins;
 use wasmote_fleet::config::values::Switch;
 use wasmote_fleet::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settings};
 use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
-use wasmote_fleet::http_access::HttpToken;
 use wasmote_fleet::sha256::sha256;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::topology;
@@ -14,75 +13,10 @@ use wasmote_sim::faults::partition::PartitionSpec;
 use wasmote_sim::limits::Limits;
 
 use super::ManifestError;
-use super::broker::BrokerEndpoint;
 use super::gzip::CompressedComponent;
-use super::name::{Image, Name, PullPolicy, Quantity};
-
-/// Options of a deployment, except those of the devices themselves.
-#[derive(Clone, Debug)]
-pub struct DeployOptions {
-    /// Namespace of every object; `None` for the namespace of `kubectl`.
-    pub namespace: Option<Name>,
-    /// Image of this program.
-    pub image: Image,
-    /// Policy by which the image is pulled.
-    pub pull_policy: PullPolicy,
-    /// Devices in each pod.
-    pub devices_per_pod: u32,
-    /// True if pods and devices have stable names, such as `sensor-0` and `sensor-1`, and know each other.
-    pub stable_names: bool,
-    /// Memory limit of a pod.
-    pub memory: Quantity,
-    /// Processor limit of a pod.
-    pub cpu: Quantity,
-    /// Source of the behaviour in pods.
-    pub behaviour: BehaviourMount,
-    /// The broker.
-    pub broker: BrokerEndpoint,
-    /// True if all pods have the same seed; otherwise each pod draws its own.
-    pub same_seed: bool,
-    /// True if a ConfigMap's name contains a hash of the behaviour, so that it differs from one that the user made.
-    pub hashed_config_maps: bool,
-    /// Secret with the token of the pods' API.
-    pub http_token: TokenSecret,
-}
-
-/// The Secret that holds the token of the pods' API, under the key `token`.
-#[derive(Clone, Debug)]
-pub enum TokenSecret {
-    /// Secret of the user. Without it, the API of a pod accepts changes only from the pod itself.
-    Optional(Name),
-    /// Secret that is deployed with the fleet.
-    Deployed(Name, HttpToken),
-}
-
-impl TokenSecret {
-    /// Name of the Secret.
-    pub fn name(&self) -> &Name {
-        match self {
-            Self::Optional(name) | Self::Deployed(name, _) => name,
-        }
-    }
-
-    /// The token, unless it is only the user's.
-    pub fn token(&self) -> Option<&HttpToken> {
-        match self {
-            Self::Optional(_) => None,
-            Self::Deployed(_, token) => Some(token),
-        }
-    }
-}
-
-/// Source of a behaviour in pods.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BehaviourMount {
-    /// A ConfigMap, mounted as a folder.
-    ConfigMap,
-    /// The program's own image, compiled ahead; for built-in behaviours.
-    Program,
-    /// A separate image with the component at its root, mounted as a volume.
-    Volume(Image),
-}
+use super::memory::PodMemory;
+use super::name::Name;
+use super::options::{BehaviourMount, DeployOptions};
 
 /// A fleet in pods.
 #[derive(Clone, Debug)]
@@ -116,6 +50,8 @@ pub struct PodGroup {
     pub env: Vec<(&'static str, String)>,
     /// Faults file, unless the faults are a preset.
     pub faults: Option<FaultFile>,
+    /// Memory of its pods.
+    pub memory: PodMemory,
 }
 
 impl PodGroup {
@@ -150,64 +86,94 @@ pub struct MountedComponent {
 impl FleetManifests {
     /// Creates the pods of a fleet. A group's number of devices is the total over all its pods.
     pub fn new(settings: &Settings, options: DeployOptions) -> Result<Self, ManifestError> {
-        let mut components: Vec<(Source, MountedComponent)> = Vec::new();
+        let mut behaviours = Behaviours::default();
         let mut groups = Vec::new();
         for group in &settings.groups {
-            check_pin(group, &options)?;
-            let config_map = match options.behaviour {
-                BehaviourMount::ConfigMap => Some(mounted_name(&group.behaviour, &options, &mut components)?),
-                _ => None,
-            };
-            groups.push(pod_group(settings, group, config_map, &options)?);
+            let behaviour = behaviours.of(group, &options)?;
+            let config_map =
+                behaviour.and_then(|found| found.mounted.as_ref()).map(|mounted| mounted.name.clone());
+            let component = behaviour.map(|found| &*found.bytes);
+            groups.push(pod_group(settings, group, config_map, component, &options)?);
         }
-        let components = components.into_iter().map(|(_, component)| component).collect();
+        let components = behaviours.0.into_iter().filter_map(|behaviour| behaviour.mounted).collect();
         Ok(Self { common_env: common_environment(settings, &options), options, groups, components })
     }
 }
 
-/// Checks the SHA-256 of a behaviour that the manifests or the program contain. Pods check it again, and that of an image.
-fn check_pin(group: &Group, options: &DeployOptions) -> Result<(), ManifestError> {
-    let Some(wanted) = &group.sha256 else { return Ok(()) };
-    if matches!(options.behaviour, BehaviourMount::Volume(_)) {
-        return Ok(());
-    }
-    let found = sha256(&group.behaviour.read()?);
-    match found == *wanted {
-        true => Ok(()),
-        false => Err(ManifestError::Pinned {
-            behaviour: group.behaviour.display_name(),
-            wanted: wanted.clone(),
-            found,
-        }),
-    }
+/// Behaviours of a fleet, each read once, so that the bytes that are checked are those that are deployed.
+#[derive(Default)]
+struct Behaviours(Vec<KnownBehaviour>);
+
+struct KnownBehaviour {
+    source: Source,
+    bytes: Vec<u8>,
+    /// Its ConfigMap, if pods mount one.
+    mounted: Option<MountedComponent>,
 }
 
-fn mounted_name(
-    source: &Source,
-    options: &DeployOptions,
-    components: &mut Vec<(Source, MountedComponent)>,
-) -> Result<Name, ManifestError> {
-    if let Some((_, known)) = components.iter().find(|(known, _)| known == source) {
-        return Ok(known.name.clone());
+impl Behaviours {
+    /// The behaviour of a group. `None` if only an image has it.
+    fn of(
+        &mut self,
+        group: &Group,
+        options: &DeployOptions,
+    ) -> Result<Option<&KnownBehaviour>, ManifestError> {
+        // With an image, a built-in behaviour is only the default value of an option.
+        let is_volume = matches!(options.behaviour, BehaviourMount::Volume(_));
+        if is_volume && group.behaviour.file().is_none() {
+            return Ok(None);
+        }
+        let position = match self.0.iter().position(|known| known.source == group.behaviour) {
+            Some(position) => position,
+            None => {
+                let known = self.read(&group.behaviour, options)?;
+                self.0.push(known);
+                self.0.len() - 1
+            }
+        };
+        let known = &self.0[position];
+        // Pods check the pin again, and alone that of an image.
+        match &group.sha256 {
+            Some(wanted) if !is_volume && sha256(&known.bytes) != *wanted => Err(ManifestError::Pinned {
+                behaviour: group.behaviour.display_name(),
+                wanted: wanted.clone(),
+                found: sha256(&known.bytes),
+            }),
+            _ => Ok(Some(known)),
+        }
     }
-    let component = mounted_component(source, options.hashed_config_maps)?;
-    if components.iter().any(|(_, other)| other.name == component.name) {
-        return Err(ManifestError::SameName { name: component.name.to_string() });
+
+    fn read(&self, source: &Source, options: &DeployOptions) -> Result<KnownBehaviour, ManifestError> {
+        let bytes = source.read()?;
+        let mounted = match options.behaviour {
+            BehaviourMount::ConfigMap => Some(mounted_component(source, &bytes, options.hashed_config_maps)?),
+            BehaviourMount::Program | BehaviourMount::Volume(_) => None,
+        };
+        let named = |component: &MountedComponent| {
+            let same = |known: &&KnownBehaviour| {
+                known.mounted.as_ref().is_some_and(|other| other.name == component.name)
+            };
+            self.0.iter().find(same).map(|_| component.name.to_string())
+        };
+        match mounted.as_ref().and_then(named) {
+            Some(name) => Err(ManifestError::SameName { name }),
+            None => Ok(KnownBehaviour { source: source.clone(), bytes, mounted }),
+        }
     }
-    let name = component.name.clone();
-    components.push((source.clone(), component));
-    Ok(name)
 }
 
 /// Prepares a behaviour for a ConfigMap.
-fn mounted_component(source: &Source, hashed_name: bool) -> Result<MountedComponent, ManifestError> {
+fn mounted_component(
+    source: &Source,
+    bytes: &[u8],
+    hashed_name: bool,
+) -> Result<MountedComponent, ManifestError> {
     /// Length of the hash in a name, in hexadecimal digits.
     const HASH_LEN: usize = 8;
-    let bytes = source.read()?;
     let base_name = source.name();
-    let sha256 = sha256(&bytes);
+    let sha256 = sha256(bytes);
     let suffix = if hashed_name { format!("-{}", &sha256[..HASH_LEN]) } else { String::new() };
-    let compressed = CompressedComponent::new(&bytes)
+    let compressed = CompressedComponent::new(bytes)
         .map_err(|problem| ManifestError::TooLarge { behaviour: source.display_name(), problem })?;
     Ok(MountedComponent {
         name: sanitized_name(&format!("behaviour-{base_name}{suffix}"), &base_name)?,
@@ -223,6 +189,7 @@ fn pod_group(
     settings: &Settings,
     group: &Group,
     config_map: Option<Name>,
+    component: Option<&[u8]>,
     options: &DeployOptions,
 ) -> Result<PodGroup, ManifestError> {
     /// Length of the suffix that Kubernetes adds to a Deployment's name in the names and labels of its pods.
@@ -259,6 +226,7 @@ fn pod_group(
         config_map,
         replicas: group.count / per_pod,
         env: environment(group, options, fault_argument),
+        memory: PodMemory::of(group, component, options)?,
         faults,
         group: group.name.clone(),
     })
@@ -360,7 +328,7 @@ fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&
 
 /// Configuration of a group's devices. Pods compute links from it. Links that do not follow from it, such as those
 /// of a plan's topology, are added to it.
-fn config_of_pods(group: &Group) -> serde_json::Map<String, serde_json::Value> {
+pub fn config_of_pods(group: &Group) -> serde_json::Map<String, serde_json::Value> {
     let mut config = group.config.clone();
     let names = group.device_names(None);
     let mut own = group.clone();

@@ -52,6 +52,12 @@ impl CompressedComponent {
     }
 }
 
+/// A component for a request to a pod: packed with gzip, in base64.
+pub fn packed_base64(component: &[u8]) -> String {
+    // Writing to memory cannot fail; pods take a plain component, too.
+    STANDARD.encode(gzip(component).unwrap_or_else(|_| component.to_vec()))
+}
+
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;

@@ -1,7 +1,7 @@
 //! Objects for the Prometheus operator and Grafana: a PodMonitor, alert rules and a dashboard.
 
-use super::fleet::DeployOptions;
 use super::objects::{ObjectIdentity, object};
+use super::options::DeployOptions;
 use super::workload::{APP, PORT_NAME};
 use super::yaml::Map;
 

@@ -55,6 +55,17 @@ pub struct Quantity {
 }
 
 impl Quantity {
+    /// One processor, or one byte.
+    pub fn one() -> Self {
+        Self { text: "1".to_owned(), value: 1.0 }
+    }
+
+    /// An amount of memory of at least this many bytes, in multiples of 16 MiB.
+    pub fn memory(bytes: u64) -> Self {
+        let mebibytes = bytes.div_ceil(16 << 20).max(1) * 16;
+        Self { text: format!("{mebibytes}Mi"), value: mebibytes as f64 * 1_048_576.0 }
+    }
+
     /// The quantity in the notation of Kubernetes.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -1,10 +1,13 @@
 //! The pods of a device group, with their volumes and their Service.
 
+use wasmote_engine::CompileMode;
+
 use super::fleet::{
-    BEHAVIOUR_FOLDER, BehaviourMount, DeployOptions, FAULTS_FILE, FAULTS_FOLDER, FleetManifests,
-    MountedComponent, PodGroup, TokenSecret,
+    BEHAVIOUR_FOLDER, FAULTS_FILE, FAULTS_FOLDER, FleetManifests, MountedComponent, PodGroup,
 };
+use super::memory::compile_mode;
 use super::objects::{ObjectIdentity, container_security, object, pod_security, service_port};
+use super::options::{BehaviourMount, DeployOptions, TokenSecret};
 use super::yaml::Map;
 
 /// The label `app` of all devices.
@@ -19,9 +22,14 @@ pub const PORT_NAME: &str = "http";
 const CACHE_FOLDER: &str = "/cache";
 /// Size limit of that folder. It is above the program's own limit, because Kubernetes evicts a pod that exceeds it.
 const CACHE_SIZE: &str = "64Mi";
-/// Processor limit below which pods use the quick compiler, because optimized compilation would delay the start
-/// too much.
-const QUICK_COMPILE_BELOW: f64 = 0.5;
+/// Volume of the init container, and the folder in it with the code that it compiles. The folder belongs to the pod's user
+/// alone, while all may write to the volume.
+const COMPILED_FOLDER: &str = "/compiled";
+const COMPILED_CODE: &str = "/compiled/code";
+/// Folder with compiled code in an image with a behaviour.
+const IMAGE_CODE: &str = "/behaviours/precompiled";
+/// Limit of the process that compiles in the init container, which is above that of the container.
+const MAX_COMPILE_MEMORY: &str = "64GiB";
 /// Folder of the broker's CA in pods.
 const AUTHORITY_FOLDER: &str = "/broker";
 
@@ -83,7 +91,11 @@ pub fn pods(group: &PodGroup, fleet: &FleetManifests) -> Map {
         spec = spec
             .with("serviceName", group.name.as_str())
             .with_comment("Pods start in parallel.", "podManagementPolicy", "Parallel")
-            .with_comment("Shards are numbered from 1.", "ordinals", Map::new().with("start", 1_u32));
+            .with_comment(
+                "Shards are numbered from 1, and devices from 0: pod 1 has device 0.",
+                "ordinals",
+                Map::new().with("start", 1_u32),
+            );
     }
     let mut annotations = Map::new()
         .with("prometheus.io/scrape", "true")
@@ -118,6 +130,7 @@ fn pod(group: &PodGroup, fleet: &FleetManifests) -> Map {
             15_u32,
         )
         .with("securityContext", pod_security(USER))
+        .with_some("initContainers", compile_container(group, fleet).map(|container| vec![container]))
         .with("containers", vec![container(group, fleet)])
         .with_some("volumes", Some(volumes(group, fleet)).filter(|volumes| !volumes.is_empty()))
 }
@@ -125,10 +138,8 @@ fn pod(group: &PodGroup, fleet: &FleetManifests) -> Map {
 fn container(group: &PodGroup, fleet: &FleetManifests) -> Map {
     let options = &fleet.options;
     let probe = |path: &str| Map::new().with("path", path).with("port", PORT_NAME);
-    let amounts = |cpu: &str| Map::new().with("cpu", cpu).with("memory", options.memory.as_str());
+    let amounts = |cpu: &str| Map::new().with("cpu", cpu).with("memory", group.memory.limit.as_str());
     let cpu = options.cpu.as_str();
-    // The request covers an idle device, so that many fit on a node.
-    let cpu_request = if options.cpu.value() < 0.01 { cpu } else { "10m" };
     Map::new()
         .with("name", "device")
         .with("image", options.image.as_str())
@@ -154,9 +165,49 @@ fn container(group: &PodGroup, fleet: &FleetManifests) -> Map {
                 .with("periodSeconds", 5_u32)
                 .with("timeoutSeconds", 5_u32),
         )
-        .with("resources", Map::new().with("requests", amounts(cpu_request)).with("limits", amounts(cpu)))
+        .with("resources", Map::new().with("requests", amounts(cpu_request(options))).with("limits", amounts(cpu)))
         .with("securityContext", container_security())
         .with_some("volumeMounts", Some(mounts(group, fleet)).filter(|mounts| !mounts.is_empty()))
+}
+
+/// The request covers an idle device, so that many fit on a node.
+fn cpu_request(options: &DeployOptions) -> &str {
+    if options.cpu.value() < 0.01 { options.cpu.as_str() } else { "10m" }
+}
+
+/// The init container that compiles the behaviour, if the pod's own memory does not suffice.
+fn compile_container(group: &PodGroup, fleet: &FleetManifests) -> Option<Map> {
+    let (options, compile) = (&fleet.options, group.memory.compile.as_ref()?);
+    let amounts = |cpu: &str, memory: &str| Map::new().with("cpu", cpu).with("memory", memory);
+    let mount = |name: &str, path: &str| Map::new().with("name", name).with("mountPath", path);
+    let arguments =
+        ["behaviours", "precompile", BEHAVIOUR_FOLDER, "--out", COMPILED_CODE, "--compile-time", "30m"];
+    let limits = Map::new()
+        .with_comment(
+            "Compiling takes more memory than running. The request stays that of the pod, so that it fits the same nodes.",
+            "requests",
+            amounts(cpu_request(options), group.memory.limit.as_str()),
+        )
+        .with("limits", amounts(compile.cpu.as_str(), compile.memory.as_str()));
+    let container = Map::new()
+        .with("name", "compile")
+        .with("image", options.image.as_str())
+        .with("imagePullPolicy", options.pull_policy.as_str())
+        .with("args", arguments.to_vec())
+        .with(
+            "env",
+            vec![Map::new().with("name", "WASMOTE_COMPILE_MEMORY").with("value", MAX_COMPILE_MEMORY)],
+        )
+        .with("resources", limits)
+        .with("securityContext", container_security())
+        .with(
+            "volumeMounts",
+            vec![
+                mount("behaviour", BEHAVIOUR_FOLDER).with("readOnly", true),
+                mount("compiled", COMPILED_FOLDER),
+            ],
+        );
+    Some(container)
 }
 
 fn environment(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
@@ -210,7 +261,12 @@ fn environment(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
     }
     if group.is_mounted() {
         all.push(plain("WASMOTE_CACHE", CACHE_FOLDER));
-        if options.cpu.value() < QUICK_COMPILE_BELOW {
+        if group.memory.compile.is_some() {
+            all.push(plain("WASMOTE_PRECOMPILED", COMPILED_CODE));
+        } else if matches!(options.behaviour, BehaviourMount::Volume(_)) {
+            all.push(plain("WASMOTE_PRECOMPILED", IMAGE_CODE));
+        }
+        if compile_mode(&options.cpu) == CompileMode::Quick {
             all.push(plain("WASMOTE_COMPILE", "quick"));
         }
     }
@@ -255,6 +311,9 @@ fn mounts(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
         all.push(folder.with("mountPath", BEHAVIOUR_FOLDER).with("readOnly", true));
         all.push(mount("cache", CACHE_FOLDER));
     }
+    if group.memory.compile.is_some() {
+        all.push(mount("compiled", COMPILED_FOLDER).with("readOnly", true));
+    }
     if group.faults.is_some() {
         all.push(mount("faults", FAULTS_FOLDER).with("readOnly", true));
     }
@@ -284,6 +343,9 @@ fn volumes(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
             Map::new().with("sizeLimit", CACHE_SIZE),
         );
         all.push(cache);
+    }
+    if let Some(compile) = &group.memory.compile {
+        all.push(volume("compiled", "emptyDir", Map::new().with("sizeLimit", compile.volume.as_str())));
     }
     if group.faults.is_some() {
         all.push(volume("faults", "configMap", named(&faults_name(group))));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use wasmote_engine::Engine;
-use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::component_info::{CompileMemory, ComponentInfo};
 use wasmote_fleet::config::resolve::limits_of_flags;
 use wasmote_fleet::key_value::Assignments;
 use wasmote_fleet::source::Source;
@@ -52,6 +52,13 @@ fn print(info: &ComponentInfo) {
     to_stdout(format_args!("  sha-256  {}", info.sha256));
     to_stdout(format_args!("  memory   {} bytes at the start", info.memory_bytes));
     to_stdout(format_args!("  table    {} entries at the start", info.table_entries));
+    let CompileMemory { quick_bytes, full_bytes } = info.compile_memory;
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    to_stdout(format_args!(
+        "  compile  about {} MiB of memory, {} MiB with --compile quick",
+        mebibytes(full_bytes),
+        mebibytes(quick_bytes)
+    ));
     to_stdout(format_args!("  capabilities  {}", info.capabilities.join(", ")));
     for (title, names) in [("imports", &info.imports), ("exports", &info.exports)] {
         to_stdout(format_args!("  {title}"));

@@ -46,9 +46,13 @@ pub struct ClusterArgs {
     /// Devices in each pod [default: 1]
     #[arg(long, value_name = "N", help_heading = "Kubernetes")]
     devices_per_pod: Option<DeviceCount>,
-    /// Memory limit of a pod [default: 64Mi]
+    /// Memory limit of a pod [default: what its devices and the code of the behaviour need, at least 64Mi]
     #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
     memory: Option<Quantity>,
+    /// Memory limit of an init container that compiles the behaviour [default: there is one only if the memory of a pod does
+    /// not suffice to compile]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
+    compile_memory: Option<Quantity>,
     /// CPU limit of a pod [default: 100m]
     #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
     cpu: Option<Quantity>,
@@ -66,6 +70,7 @@ impl ClusterArgs {
             ("--image", self.image.is_some()),
             ("--devices-per-pod", self.devices_per_pod.is_some()),
             ("--memory", self.memory.is_some()),
+            ("--compile-memory", self.compile_memory.is_some()),
             ("--cpu", self.cpu.is_some()),
             ("--ready-timeout", self.ready_timeout.is_some()),
         ];
@@ -83,7 +88,8 @@ impl ClusterArgs {
             context: self.cluster.context.clone(),
             image: or_default(&self.image, Image::DEFAULT)?,
             devices_per_pod: self.devices_per_pod.unwrap_or(DeviceCount(1)),
-            memory: or_default(&self.memory, "64Mi")?,
+            memory: self.memory.clone(),
+            compile_memory: self.compile_memory.clone(),
             cpu: or_default(&self.cpu, "100m")?,
             ready_timeout: self.ready_timeout.map_or(READY_TIMEOUT, |DurationValue(length)| length),
         })
@@ -97,6 +103,7 @@ impl ClusterArgs {
             ("--image", self.image.as_ref().map(|image| image.as_str().to_owned())),
             ("--devices-per-pod", self.devices_per_pod.map(|DeviceCount(count)| count.to_string())),
             ("--memory", self.memory.as_ref().map(|amount| amount.as_str().to_owned())),
+            ("--compile-memory", self.compile_memory.as_ref().map(|amount| amount.as_str().to_owned())),
             ("--cpu", self.cpu.as_ref().map(|amount| amount.as_str().to_owned())),
         ];
         let arguments =
@@ -118,7 +125,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;
     let experiment = Experiment::new(source, &overrides, &engine).map_err(failure)?;
-    wasmote_kubernetes::experiment::support::check(&experiment).map_err(cluster_failure)?;
+    wasmote_kubernetes::experiment::support::check(&experiment, &options).map_err(cluster_failure)?;
     let command = [vec![args.command()], args.cluster.arguments()].concat().join(" ");
     let mut results =
         ResultsWriter::create(&args.out, &experiment, TimeMode::Real, command).map_err(failure)?;
