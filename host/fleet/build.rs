@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-const BEHAVIOURS: [&str; 4] = ["heartbeat", "sensor", "routing", "aggregator"];
+const BEHAVIOURS: [&str; 5] = ["heartbeat", "sensor", "routing", "aggregator", "replay"];
 const FAULT_MODELS: [&str; 1] = ["rain-fade"];
 
 fn main() -> io::Result<()> {

@@ -12,7 +12,7 @@
 //! # start(&mut bench::device(1)).unwrap();
 //! ```
 
-use crate::host::{ConfigError, Host, HostHandle};
+use crate::host::{Batch, ConfigError, Host, HostHandle, Purpose, Table};
 use crate::json::{self, Limits, Value};
 use crate::message::Qos;
 use crate::number::{parse_integer, shortest};
@@ -124,6 +124,24 @@ impl<'d> Config<'d> {
     pub fn contains(&self, path: &str) -> bool {
         // An error means a value of another type.
         !matches!(self.host.config_text(path), Ok(None))
+    }
+
+    pub(crate) fn open_table(&self, path: &str, purpose: Purpose) -> Result<Table, String> {
+        self.host.open_table(path, purpose)
+    }
+
+    pub(crate) fn read_rows(
+        &self,
+        path: &str,
+        purpose: Purpose,
+        position: u64,
+        count: u32,
+    ) -> Result<Batch, String> {
+        self.host.read_rows(path, purpose, position, count)
+    }
+
+    pub(crate) fn seek_row(&self, path: &str, purpose: Purpose, at: u64) -> Result<u64, String> {
+        self.host.seek_row(path, purpose, at)
     }
 
     /// The whole configuration. Limited to 20,000 values, because of the memory of a device.

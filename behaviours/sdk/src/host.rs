@@ -8,6 +8,7 @@ use crate::bindings::wasmote::device as wit;
 use crate::message::{MessageProperties, Qos};
 
 pub use wit::config::{ConfigError, Identity};
+pub use wit::data::{Batch, Purpose, Row, Table};
 pub use wit::faults::ActiveFault;
 pub use wit::http::SendError;
 pub use wit::log::Level;
@@ -71,6 +72,10 @@ imports! {
     config::number => config_number(path: &str) -> Result<Option<f64>, ConfigError>;
     config::boolean => config_boolean(path: &str) -> Result<Option<bool>, ConfigError>;
     config::duration => config_duration(path: &str) -> Result<Option<u64>, ConfigError>;
+
+    data::open => open_table(path: &str, purpose: Purpose) -> Result<Table, String>;
+    data::read => read_rows(path: &str, purpose: Purpose, position: u64, count: u32) -> Result<Batch, String>;
+    data::seek => seek_row(path: &str, purpose: Purpose, at: u64) -> Result<u64, String>;
 
     log::write => log(level: Level, text: &str);
 

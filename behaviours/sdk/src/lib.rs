@@ -7,10 +7,12 @@
 //! - [`command`]: commands over MQTT and their acknowledgements.
 //! - [`fault`]: the trait of a fault model.
 //! - [`config`]: typed access to the configuration, with errors that name the field.
+//! - [`data`]: recorded data from files.
 //! - [`message`], [`http`], [`topic`]: messages, requests and topics.
 //! - [`random`]: distributions of random numbers.
 //! - [`json`]: a parser and writer with limits for hostile input.
 //! - [`number`], [`timestamp`]: small conversions between numbers, times and text.
+//! - [`template`]: texts with placeholders.
 //! - [`sorted_map`]: a small map.
 //! - `bench` (not on Wasm): a fleet in virtual time, for native tests of a behaviour.
 //!
@@ -26,6 +28,7 @@ pub mod behaviour;
 pub mod bench;
 pub mod command;
 pub mod config;
+pub mod data;
 pub mod device;
 mod error_text;
 pub mod fault;
@@ -39,6 +42,7 @@ pub mod message;
 pub mod number;
 pub mod random;
 pub mod sorted_map;
+pub mod template;
 pub mod timestamp;
 pub mod topic;
 

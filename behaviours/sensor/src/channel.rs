@@ -1,6 +1,7 @@
 //! A sensor channel: a signal measured by an imperfect instrument.
 
 use crate::alarm::Alarm;
+use crate::replay;
 use crate::signal::Signal;
 use std::time::Duration;
 use wasmote_sdk::config::{self, field_error};
@@ -33,6 +34,8 @@ pub struct Channel {
     /// The last reading; none in a gap.
     pub latest: Option<f64>,
     reported: Option<f64>,
+    /// All digits of the last reading, if it is an integer that an `f64` may round.
+    exact: Option<String>,
 }
 
 impl Channel {
@@ -44,7 +47,7 @@ impl Channel {
         if name.is_empty() || name.chars().count() > 64 {
             return Err(field_error(&field("name"), "expected 1 to 64 characters"));
         }
-        let (signal, parameters) = Signal::read(config, at, object)?;
+        let (signal, parameters) = Signal::read(config, at)?;
         config::deny_unknown_fields(object, at, &[&COMMON_FIELDS[..], parameters].concat())?;
         for (part, known) in [
             ("outliers", &["probability", "size"][..]),
@@ -79,6 +82,7 @@ impl Channel {
             stuck: None,
             latest: None,
             reported: None,
+            exact: None,
         })
     }
 
@@ -103,6 +107,7 @@ impl Channel {
             stuck: None,
             latest: None,
             reported: None,
+            exact: None,
         }
     }
 
@@ -131,9 +136,11 @@ impl Channel {
         }
         if device.chance(self.gap_probability) || is_gap {
             self.latest = None;
+            self.exact = None;
             device.count("gaps_total", 1.0);
             return;
         }
+        self.exact = self.signal.exact().filter(|_| reading == true_value).cloned();
         let unit = f64::from(10u32.pow(self.decimals));
         self.latest = Some((reading * unit).round() / unit);
     }
@@ -144,6 +151,11 @@ impl Channel {
             (Some(latest), Some(reported)) => (latest - reported).abs() > self.deadband,
             (latest, reported) => latest.is_some() != reported.is_some(),
         }
+    }
+
+    /// The last reading as reports have it; null in a gap.
+    pub fn value(&self) -> Value {
+        replay::reported(self.latest, self.exact.as_ref())
     }
 
     pub fn mark_reported(&mut self) {
@@ -163,7 +175,7 @@ impl Channel {
         object! {
             "name": &self.name,
             "unit": &self.unit,
-            "value": self.latest,
+            "value": self.value(),
             "alarm": self.alarm.state(),
             "offset": self.offset,
             "stuck": self.stuck.is_some(),

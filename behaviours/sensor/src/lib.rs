@@ -191,7 +191,7 @@ impl Sensor {
     fn values(&self) -> Value {
         let mut values = object! {};
         for channel in &self.channels {
-            values.set(channel.name.clone(), channel.latest);
+            values.set(channel.name.clone(), channel.value());
         }
         values
     }

@@ -3,7 +3,6 @@
 use std::f64::consts::TAU;
 use std::time::Duration;
 use wasmote_sdk::config::field_error;
-use wasmote_sdk::json::Value;
 use wasmote_sdk::{Config, Device};
 
 use crate::replay::{self, Replay};
@@ -46,11 +45,7 @@ pub enum Signal {
 
 impl Signal {
     /// Reads the kind of a channel and its parameters.
-    pub fn read(
-        config: &Config,
-        at: &str,
-        object: &Value,
-    ) -> Result<(Signal, &'static [&'static str]), String> {
+    pub fn read(config: &Config, at: &str) -> Result<(Signal, &'static [&'static str]), String> {
         let field = |name: &str| format!("{at}/{name}");
         let number = |name: &str, default: f64| config.number(&field(name), default, -1e12..=1e12);
         let shortest = Duration::from_millis(1);
@@ -86,7 +81,7 @@ impl Signal {
                 let value = start.max(min).min(max);
                 (Signal::RandomWalk { value, start: value, step, min, max }, &["start", "step", "min", "max"])
             }
-            "csv" => (Signal::Replay(Replay::read(config, at, object.get("csv"))?), &replay::FIELDS),
+            "csv" => (Signal::Replay(Replay::read(config, at)?), &replay::FIELDS),
             _ => (Signal::Constant { value: number("value", 0.0)? }, &["value"]),
         })
     }
@@ -107,7 +102,15 @@ impl Signal {
                 *value = (*value + *step * device.normal()).max(*min).min(*max);
                 *value
             }
-            Signal::Replay(replay) => replay.value(seconds),
+            Signal::Replay(replay) => replay.value(device, seconds),
+        }
+    }
+
+    /// All digits of the last value, if it is an integer that an `f64` may round.
+    pub fn exact(&self) -> Option<&String> {
+        match self {
+            Signal::Replay(replay) => replay.exact(),
+            _ => None,
         }
     }
 

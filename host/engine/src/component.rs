@@ -13,6 +13,7 @@ use crate::bindings::DevicePre;
 use crate::bindings::fault::FaultPre;
 use crate::cache::{CacheWarning, Loaded, Origin, native_code};
 use crate::compiler::Compiler;
+use crate::data_files;
 use crate::error::LoadError;
 use crate::estimate::Estimate;
 use crate::host::Host;
@@ -109,7 +110,7 @@ impl Component {
         let DeviceSettings { config, limits, allow_hosts } = settings;
         Arc::new(ComponentFactory {
             component: self.clone(),
-            config: DeviceConfig::new(config),
+            config: DeviceConfig::new(config).with_files(Arc::new(data_files::SharedFiles)),
             limits,
             allow_hosts,
         })

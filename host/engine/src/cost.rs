@@ -34,6 +34,7 @@ pub(crate) const CONFIG_WHOAMI: Cost = cost("config.whoami", 1_000, 1);
 pub(crate) const CONFIG_PEER: Cost = cost("config.peer", 500, 1);
 pub(crate) const CONFIG_JSON: Cost = cost("config.json", 500, 1);
 pub(crate) const CONFIG_VALUE: Cost = cost("config.text, integer, number, boolean, duration", 1_000, 4);
+pub(crate) const DATA: Cost = cost("data.*", 2_000, 2);
 pub(crate) const FAULTS_ACTIVE: Cost = cost("faults.active", 500, 1);
 pub(crate) const HTTP_SEND: Cost = cost("http.send", 5_000, 20);
 pub(crate) const LOG_WRITE: Cost = cost("log.write", 1_000, 2);
@@ -91,12 +92,13 @@ impl Host {
 mod tests {
     use super::*;
 
-    const ALL: [&Cost; 23] = [
+    const ALL: [&Cost; 24] = [
         &CLOCK,
         &CONFIG_WHOAMI,
         &CONFIG_PEER,
         &CONFIG_JSON,
         &CONFIG_VALUE,
+        &DATA,
         &FAULTS_ACTIVE,
         &HTTP_SEND,
         &LOG_WRITE,
@@ -134,6 +136,7 @@ mod tests {
         let interfaces = [
             ("clock", include_str!("../../../wit/clock.wit")),
             ("config", include_str!("../../../wit/config.wit")),
+            ("data", include_str!("../../../wit/data.wit")),
             ("faults", include_str!("../../../wit/faults.wit")),
             ("http", include_str!("../../../wit/http.wit")),
             ("log", include_str!("../../../wit/log.wit")),

@@ -25,6 +25,8 @@ pub(crate) struct Host {
     /// Units that the running call may still spend on host calls.
     pub(crate) fuel: u64,
     pub(crate) allow_hosts: Arc<[String]>,
+    /// Whether the log has a warning about a file of data.
+    pub(crate) has_warned_of_data: bool,
     pub(crate) wasi: Option<Box<WasiOutput>>,
 }
 
@@ -45,6 +47,7 @@ impl Host {
             is_instantiating: false,
             fuel: 0,
             allow_hosts,
+            has_warned_of_data: false,
             wasi,
         }
     }

@@ -3,6 +3,7 @@
 
 mod clock;
 mod config;
+mod data;
 mod faults;
 mod http;
 mod log;

@@ -31,8 +31,10 @@ pub struct Inspection {
 }
 
 /// Names of the capabilities that a component can import, and that a group can deny: the interfaces of the host, and WASI.
-pub const CAPABILITIES: [&str; 11] =
-    ["mqtt", "timers", "clock", "random", "config", "log", "metrics", "http", "state", "faults", "wasi"];
+pub const CAPABILITIES: [&str; 12] = [
+    "mqtt", "timers", "clock", "random", "config", "log", "metrics", "http", "state", "faults", "data",
+    "wasi",
+];
 
 /// The capability that an import gives; `None` for types.
 pub(crate) fn capability_of(import: &str) -> Option<&'static str> {

@@ -8,6 +8,7 @@
 //! * [`fault_model`]: the same for fault models, with one store for each device and fault.
 //! * `imports`: implementations of the imports, one file for each WIT interface.
 //! * `cost`: fuel that the imports cost. `host`: store data. `limiter`: memory limits; `memory`: allocation of linear memories.
+//! * [`data_files`]: files with recorded data, shared by all devices.
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
 //!   [`compile_process`]: compilation in a child process with limits of memory and time. [`estimate`]: the memory for it.
@@ -28,6 +29,7 @@ mod compiler;
 pub mod component;
 mod convert;
 mod cost;
+pub mod data_files;
 pub mod engine;
 pub mod error;
 pub mod estimate;

@@ -13,6 +13,7 @@ use wasmote_fleet::payload_bytes;
 use wasmote_fleet::regular_file;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::suggest::did_you_mean;
+use wasmote_sim::config::DATA_FIELD;
 
 use super::ExperimentError;
 use super::plan_file::PlanFile;
@@ -208,8 +209,9 @@ fn expand_files(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
 fn expand_swept(value: &mut Value, folder: &Path) -> Result<(), FileError> {
     let before = value.clone();
     config_files::expand_value(value, folder)?;
-    if before.get(config_files::FILE_FIELD).is_some() && *value != before {
-        *value = json!({ "label": before[config_files::FILE_FIELD], "value": value.take() });
+    let file = before.get(config_files::FILE_FIELD).or_else(|| before.get(DATA_FIELD));
+    if let Some(file) = file.filter(|_| *value != before) {
+        *value = json!({ "label": file, "value": value.take() });
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
-//! Files in a behaviour's configuration: `{ "$file" = "flow.csv" }` stands for the text of the file.
+//! Files in a behaviour's configuration: `{ "$file" = "flow.csv" }` stands for the text of the file, and
+//! `{ "$data" = "flow.csv" }` for a table that devices read row by row.
 //!
-//! A behaviour has no access to files. The host reads them once, so results of experiments contain their text.
+//! A behaviour has no access to files. The host reads those of `$file` once, so results of experiments contain their text.
+//! A file of `$data` may have any length: it gets its whole path and its SHA-256, so that results name exactly that file.
 
 use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use wasmote_engine::data_files::{SharedFiles, sha256_of};
+use wasmote_sim::config::{DATA_FIELD, DeviceConfig, PIN_FIELD};
+use wasmote_sim::data::Purpose;
 
 use crate::regular_file::{self, text_without_bom};
 
@@ -52,6 +57,10 @@ impl Files<'_> {
             *value = Value::String(text.map_err(error)?);
             return Ok(());
         }
+        if let Some((path, fields)) = data_of(value) {
+            let pinned = self.pin(&path, fields);
+            return pinned.map_err(|problem| FileError { field: self.field.join("."), path, problem });
+        }
         match value {
             Value::Object(fields) => {
                 fields.iter_mut().try_for_each(|(name, value)| self.expand_at(name.clone(), value))
@@ -68,6 +77,24 @@ impl Files<'_> {
         self.field.push(name);
         self.expand(value)?;
         self.field.pop();
+        Ok(())
+    }
+
+    /// Completes a file of data by its whole path and its SHA-256. A file with another hash than it should have is refused.
+    fn pin(&self, path: &str, fields: &mut Map<String, Value>) -> Result<(), String> {
+        let whole = std::path::absolute(self.folder.join(path)).map_err(|problem| problem.to_string())?;
+        regular_file::check(&whole).map_err(|problem| problem.to_string())?;
+        let found = sha256_of(&whole).map_err(|problem| problem.to_string())?;
+        match fields.get(PIN_FIELD) {
+            None => drop(fields.insert(PIN_FIELD.into(), found.into())),
+            Some(Value::String(pin))
+                if found.eq_ignore_ascii_case(pin.strip_prefix("sha256:").unwrap_or(pin)) => {}
+            Some(pin) => {
+                return Err(format!("its SHA-256 is {found}, and {pin} is needed; the file has changed"));
+            }
+        }
+        let text = whole.to_str().ok_or("its path is no text in UTF-8")?;
+        fields.insert(DATA_FIELD.into(), text.into());
         Ok(())
     }
 
@@ -94,6 +121,48 @@ fn file_of(value: &Value) -> Option<&str> {
     fields.get(FILE_FIELD)?.as_str()
 }
 
+fn data_of(value: &mut Value) -> Option<(String, &mut Map<String, Value>)> {
+    let fields = value.as_object_mut()?;
+    let path = fields.get(DATA_FIELD)?.as_str()?.to_owned();
+    Some((path, fields))
+}
+
+/// Scans the files of data of a configuration, so that no device waits for it. Errors are left to the behaviours, which
+/// know what they read.
+pub fn scan_data(config: &Map<String, Value>) {
+    let (whole, mut found) = (Value::Object(config.clone()), Vec::new());
+    collect_data("", &whole, false, &mut found);
+    if found.is_empty() {
+        return;
+    }
+    let whole = DeviceConfig::new(whole).with_files(std::sync::Arc::new(SharedFiles));
+    for (pointer, purpose) in found {
+        let _ = whole.table(&pointer, purpose);
+    }
+}
+
+/// Collects the paths of files of data below a value. A table next to a `kind`, as in the channel of a sensor, is one of
+/// values.
+fn collect_data(path: &str, value: &Value, has_kind: bool, found: &mut Vec<(String, Purpose)>) {
+    match value {
+        Value::Object(object) if object.contains_key(DATA_FIELD) => {
+            found.push((path.to_owned(), if has_kind { Purpose::Values } else { Purpose::Records }));
+        }
+        Value::Object(object) => {
+            for (name, value) in object {
+                let path = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+                collect_data(&path, value, object.contains_key("kind"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (at, value) in items.iter().enumerate() {
+                collect_data(&format!("{path}/{at}"), value, false, found);
+            }
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -112,6 +181,34 @@ mod tests {
         expected["channels"][0]["csv"] = "0,1\n5,2\n".into();
         expand(config.as_object_mut().unwrap(), folder.path()).unwrap();
         assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn a_file_of_data_gets_its_whole_path_and_its_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flow.csv");
+        std::fs::write(&path, "0,1\n").unwrap();
+        let mut config =
+            json!({"channels": [{"kind": "csv", "csv": {"$data": "flow.csv"}}], "text": {"$data": 7}});
+        expand(config.as_object_mut().unwrap(), folder.path()).unwrap();
+        let hash = sha256_of(&path).unwrap();
+        assert_eq!(config["channels"][0]["csv"], json!({"$data": path, "sha256": hash}));
+        assert_eq!(config["text"], json!({"$data": 7}));
+        // The completed configuration works from another folder, as long as the file is the same.
+        let completed = config.clone();
+        expand(config.as_object_mut().unwrap(), Path::new("/")).unwrap();
+        assert_eq!(config, completed);
+        scan_data(config.as_object().unwrap());
+        std::fs::write(&path, "0,2\n3,4\n").unwrap();
+        let error = expand(config.as_object_mut().unwrap(), Path::new("/")).unwrap_err();
+        assert_eq!(error.field, "channels.0.csv");
+        assert!(
+            error.to_string().contains(&format!("and \"{hash}\" is needed; the file has changed")),
+            "{error}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        let error = expand(config.as_object_mut().unwrap(), Path::new("/")).unwrap_err().to_string();
+        assert!(error.contains("No such file"), "{error}");
     }
 
     #[test]

@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_builtin_ones_and_guesses() {
         let problem = Source::find("hartbeat", Path::new(".")).unwrap_err().to_string();
-        assert!(problem.contains("heartbeat, sensor, routing, aggregator"), "{problem}");
+        assert!(problem.contains("heartbeat, sensor, routing, aggregator, replay"), "{problem}");
         assert!(problem.ends_with("did you mean `heartbeat`?"), "{problem}");
     }
 }

@@ -1,16 +1,30 @@
 //! Configuration of a guest: a JSON object whose values are read by path.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::data::{DataFiles, Format, Memory, Purpose, Table};
 
 /// The configuration of a behaviour or of a fault model. Cheap to clone: the devices of a group share it.
 #[derive(Clone, Debug)]
 pub struct DeviceConfig {
     value: Arc<Value>,
     text: Arc<str>,
+    /// Files that the configuration may name.
+    files: Option<Arc<dyn DataFiles>>,
+    tables: Arc<Tables>,
 }
+
+/// Tables that devices have opened, by the path in the configuration.
+type Tables = Mutex<BTreeMap<(String, Purpose), Result<Arc<Table>, String>>>;
+
+/// Name of the field that names a file with recorded data.
+pub const DATA_FIELD: &str = "$data";
+/// Name of the field with the SHA-256 that the file must have.
+pub const PIN_FIELD: &str = "sha256";
 
 /// Error for a value of another type than requested.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +43,62 @@ const MAX_FOUND_CHARS: usize = 100;
 impl DeviceConfig {
     /// Configuration from a JSON object.
     pub fn new(value: Value) -> Self {
-        Self { text: value.to_string().into(), value: Arc::new(value) }
+        Self { text: value.to_string().into(), value: Arc::new(value), files: None, tables: Arc::default() }
+    }
+
+    /// The same configuration, whose files are read by `files`.
+    #[must_use]
+    pub fn with_files(self, files: Arc<dyn DataFiles>) -> Self {
+        Self { files: Some(files), ..self }
+    }
+
+    /// The table at a path: a file, the text of a table, or a list. Its format is in the fields next to it. All devices with this
+    /// configuration share it.
+    pub fn table(&self, path: &str, purpose: Purpose) -> Result<Arc<Table>, String> {
+        let pointer = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let Some(found) = self.value.pointer(&pointer).filter(|value| !value.is_null()) else {
+            return Err(field_error(
+                &pointer,
+                "it is missing; expected a table, or a file as {\"$data\": \"plant.csv\"}",
+            ));
+        };
+        let key = (pointer, purpose);
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tables.get(&key) {
+            return known.clone();
+        }
+        let table = self.open(&key.0, found, purpose);
+        tables.entry(key).or_insert(table).clone()
+    }
+
+    fn open(&self, pointer: &str, found: &Value, purpose: Purpose) -> Result<Arc<Table>, String> {
+        let (above, _) = pointer.rsplit_once('/').unwrap_or_default();
+        let none = Map::new();
+        let siblings = self.value.pointer(above).and_then(Value::as_object).unwrap_or(&none);
+        let data = found.as_object().map(DataFile::read).transpose();
+        let data = data.map_err(|problem| field_error(pointer, &problem))?;
+        let path = data.as_ref().map(|data| data.path);
+        let format = Format::read(siblings, path, purpose);
+        let mut format =
+            format.map_err(|(name, problem)| field_error(&format!("{above}/{name}"), &problem))?;
+        let table = match (&data, found) {
+            (Some(data), _) => match &self.files {
+                Some(files) => files
+                    .table(data.path, data.pin, &format)
+                    .map_err(|problem| format!("the file `{}`: {problem}", data.path)),
+                None => Err(format!("the file `{}`: this host has no files", data.path)),
+            },
+            (None, Value::String(text)) => {
+                Table::scan(Arc::new(Memory(text.as_bytes().into())), format).map(Arc::new)
+            }
+            (None, Value::Array(rows)) => list_as_text(rows, &mut format).and_then(|text| {
+                Table::scan(Arc::new(Memory(text.into_bytes().into())), format).map(Arc::new)
+            }),
+            _ => Err("expected lines of seconds,value or a list of [seconds, value], or a file as \
+                      {\"$data\": \"plant.csv\"}"
+                .into()),
+        };
+        table.map_err(|problem| field_error(pointer, &problem))
     }
 
     /// The whole configuration as JSON text.
@@ -80,6 +149,61 @@ impl DeviceConfig {
             WrongType { path: path.to_owned(), expected, found: shown }
         })
     }
+}
+
+/// A file that a configuration names.
+struct DataFile<'v> {
+    path: &'v str,
+    pin: Option<&'v str>,
+}
+
+impl<'v> DataFile<'v> {
+    fn read(fields: &'v Map<String, Value>) -> Result<Self, String> {
+        let text = |name: &str| match fields.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(found) => Err(format!("`{name}`: expected a text, found {found}")),
+        };
+        if let Some(other) = fields.keys().find(|name| !matches!(name.as_str(), DATA_FIELD | PIN_FIELD)) {
+            return Err(format!("a file has only `{DATA_FIELD}` and `{PIN_FIELD}`, found `{other}`"));
+        }
+        match text(DATA_FIELD)? {
+            Some(path) => Ok(Self { path, pin: text(PIN_FIELD)? }),
+            None => Err(format!("expected a file as {{\"{DATA_FIELD}\": \"plant.csv\"}}")),
+        }
+    }
+}
+
+/// A list as the text of a table: pairs of seconds and values, or objects.
+fn list_as_text(rows: &[Value], format: &mut Format) -> Result<String, String> {
+    format.is_list = true;
+    format.is_ndjson = rows.first().is_some_and(Value::is_object);
+    format.header = Some(false);
+    (format.separator, format.decimal_comma) = (b',', false);
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let line = match row {
+            Value::Object(_) if format.is_ndjson => row.to_string(),
+            Value::Array(pair) if !format.is_ndjson => match pair.as_slice() {
+                [Value::Number(time), Value::Null] => format!("{time},"),
+                [Value::Number(time), Value::Number(value)] => format!("{time},{value}"),
+                [Value::String(time), Value::Null] if !time.contains([',', '"', '\n']) => format!("{time},"),
+                [Value::String(time), Value::Number(value)] if !time.contains([',', '"', '\n']) => {
+                    format!("{time},{value}")
+                }
+                _ => return Err(format!("row {}: expected seconds and a value", index + 1)),
+            },
+            _ => return Err(format!("row {}: expected seconds and a value", index + 1)),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Error about a field, as behaviours report it to the user.
+fn field_error(pointer: &str, problem: &str) -> String {
+    format!("configuration: {}: {problem}", pointer.trim_start_matches('/').replace('/', "."))
 }
 
 fn duration(value: &Value) -> Option<Duration> {

@@ -28,6 +28,12 @@ use wasmote_mqtt::topic::{Topic, TopicFilter};
 use payload::{Payload, Surroundings};
 use template::{Placeholder, Template, Values};
 
+/// Exact numbers and times, which tables of data have, too.
+pub(crate) mod exact {
+    pub(crate) use super::time::{parse_iso8601, scaled};
+    pub(crate) use super::value::{Value, is_number, parse};
+}
+
 /// Key of the layout in the configuration of a behaviour. The host reads it, and the behaviour does not see it.
 pub const CONFIG_KEY: &str = "layout";
 

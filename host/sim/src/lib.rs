@@ -4,6 +4,7 @@
 //!
 //! * [`event`], [`context`] (with the effects), [`action`], [`notice`]: inputs and outputs of a device.
 //! * [`behaviour`]: the program of a device, a trait for sandboxed guests and closures.
+//! * [`data`]: recorded data that behaviours read.
 //! * [`layout`]: topics and payloads on the wire in place of those of a behaviour.
 //! * [`timers`], [`store`], [`metrics`] (with [`histogram`]), [`http`]: services of a device, within its
 //!   [`limits`].
@@ -23,6 +24,7 @@ pub mod action;
 pub mod behaviour;
 pub mod config;
 pub mod context;
+pub mod data;
 pub mod device;
 pub mod digest;
 pub mod event;

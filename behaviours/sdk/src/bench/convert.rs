@@ -1,12 +1,12 @@
 //! Conversions between types of the WIT package and those of the simulator.
 
-use crate::host::{ActiveFault, Identity, Level, PublishError, SubscribeError};
+use crate::host::{ActiveFault, Identity, Level, PublishError, Purpose, SubscribeError};
 use crate::message::{Message, MessageProperties, Qos, UserProperty};
 use crate::{ConnectionChange, Failure, Outgoing, Request, Response, StartCause, StopReason};
 use wasmote_mqtt::topic::Topic;
 use wasmote_mqtt::{device_id, message};
 use wasmote_sim::context::{LogLevel, PublishRefusal, SubscribeRefusal};
-use wasmote_sim::{event, faults, http};
+use wasmote_sim::{data, event, faults, http};
 
 pub fn qos_in(qos: Qos) -> message::Qos {
     match qos {
@@ -95,6 +95,13 @@ pub fn subscribe_error(refused: SubscribeRefusal) -> SubscribeError {
     match refused {
         SubscribeRefusal::TooMany(limit) => SubscribeError::TooMany(limit),
         SubscribeRefusal::SameTopic(reason) => SubscribeError::InvalidFilter(reason),
+    }
+}
+
+pub fn purpose_in(purpose: Purpose) -> data::Purpose {
+    match purpose {
+        Purpose::Values => data::Purpose::Values,
+        Purpose::Records => data::Purpose::Records,
     }
 }
 

@@ -7,7 +7,7 @@ mod inspect;
 
 use super::behaviour::{Factory, Instances};
 use super::convert;
-use super::imports::identity;
+use super::imports::{identity, with_files};
 use super::journal::Journal;
 use crate::json::{self, Value};
 use crate::{Behaviour, Failure, Outgoing, Request, Response};
@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
-use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::device::{Blueprint, Device as SimDevice, Input, PowerState, Upgrade};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::layout::Layout;
@@ -85,7 +84,7 @@ impl<B: Behaviour + Send + 'static> Plan<B> {
             Some(config) => Layout::take(config, None).map_err(|error| format!("configuration: {error}"))?,
             None => None,
         };
-        let (config, layout) = (DeviceConfig::new(config), layout.map(Arc::new));
+        let (config, layout) = (with_files(config), layout.map(Arc::new));
         let (seed, limits) = (Seed::new(self.seed), Arc::new(Limits::default()));
         let mut instances = Vec::with_capacity(self.count);
         for identity in identities {

@@ -2,8 +2,8 @@
 
 use super::convert;
 use crate::host::{
-    ActiveFault, ConfigError, Host, HttpRequest, Identity, Level, MetricError, PublishError, SendError,
-    StateError, SubscribeError, TimerError, Will,
+    ActiveFault, Batch, ConfigError, Host, HttpRequest, Identity, Level, MetricError, PublishError, Purpose,
+    Row, SendError, StateError, SubscribeError, Table, TimerError, Will,
 };
 use crate::message::{MessageProperties, Qos};
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::TopicFilter;
 use wasmote_sim::config::{DeviceConfig, WrongType};
 use wasmote_sim::context::{Context, HttpRefusal};
+use wasmote_sim::data::{DataFiles, Format, Memory, Table as SimTable};
 use wasmote_sim::faults::component::ModelContext;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::metrics::RecordMetricError;
@@ -137,7 +138,23 @@ pub(super) fn identity(group: &str, index: u32, count: u32) -> SimIdentity {
 }
 
 pub(super) fn parse_config(json: &str) -> DeviceConfig {
-    DeviceConfig::new(serde_json::from_str(json).expect("the configuration is JSON"))
+    with_files(serde_json::from_str(json).expect("the configuration is JSON"))
+}
+
+/// A configuration that may name files with data.
+pub(super) fn with_files(config: serde_json::Value) -> DeviceConfig {
+    DeviceConfig::new(config).with_files(Arc::new(Files))
+}
+
+/// Files with data, which the bench reads into memory.
+#[derive(Debug)]
+struct Files;
+
+impl DataFiles for Files {
+    fn table(&self, path: &str, _: Option<&str>, format: &Format) -> Result<Arc<SimTable>, String> {
+        let bytes = std::fs::read(path).map_err(|problem| problem.to_string())?;
+        SimTable::scan(Arc::new(Memory(bytes.into())), format.clone()).map(Arc::new)
+    }
 }
 
 impl Host for NativeHost {
@@ -255,6 +272,32 @@ impl Host for NativeHost {
     fn config_duration(&self, path: &str) -> Result<Option<u64>, ConfigError> {
         let span = self.config().duration(path).map_err(config_error)?;
         Ok(span.map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    fn open_table(&self, path: &str, purpose: Purpose) -> Result<Table, String> {
+        let table = self.config().table(path, convert::purpose_in(purpose))?;
+        Ok(Table {
+            columns: table.columns().to_vec(),
+            has_times: table.has_times(),
+            rows: table.rows(),
+            length: table.length(),
+        })
+    }
+
+    fn read_rows(&self, path: &str, purpose: Purpose, position: u64, count: u32) -> Result<Batch, String> {
+        let table = self.config().table(path, convert::purpose_in(purpose))?;
+        let batch = table.read(position, count)?;
+        let rows = batch
+            .rows
+            .into_iter()
+            .map(|row| Row { position: row.position, at: row.at, cells: row.cells })
+            .collect();
+        Ok(Batch { rows, next: batch.next })
+    }
+
+    fn seek_row(&self, path: &str, purpose: Purpose, at: u64) -> Result<u64, String> {
+        let table = self.config().table(path, convert::purpose_in(purpose))?;
+        Ok(table.seek(at)?.0)
     }
 
     fn log(&self, level: Level, text: &str) {

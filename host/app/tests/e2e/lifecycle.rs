@@ -139,7 +139,7 @@ fn built_in_behaviours_are_listed_and_inspected_as_data() {
     let output = wasmote(&["behaviours", "list", "--json"]).output().expect("it ran");
     let listed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON on stdout");
     let text = listed.to_string();
-    for name in ["heartbeat", "sensor", "routing", "aggregator"] {
+    for name in ["heartbeat", "sensor", "routing", "aggregator", "replay"] {
         assert!(text.contains(name), "{text}");
     }
     let output = wasmote(&["behaviours", "inspect", "heartbeat", "--json"]).output().expect("it ran");

@@ -150,3 +150,57 @@ fn actions_can_name_files() {
         assert!(verified.status.success(), "{action}: {}", text(&verified.stderr));
     }
 }
+
+/// Sensors and replays read files of any length.
+const RECORDED: &str = r#"
+name = "recorded"
+duration = "60s"
+
+[[group]]
+behaviour = "sensor"
+count = 3
+[group.config]
+report_interval = "1s"
+channels = [{ name = "flow", kind = "csv", csv = { "$data" = "data/plant.csv" }, column = "flow", between = "step" }]
+
+[[group]]
+behaviour = "replay"
+config = { data = { "$data" = "data/plant.csv" }, payload = "{flow}" }
+"#;
+
+#[test]
+fn recorded_files_are_replayed_and_verified() {
+    let workspace = Workspace::with_plan(RECORDED);
+    let data = workspace.0.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let rows: String = (0..100_000).map(|row| format!("{},{},7\n", f64::from(row) / 2.0, row * 2)).collect();
+    let text = format!("seconds,flow,level\n{rows}");
+    fs::write(data.join("plant.csv"), &text).unwrap();
+    let folder = workspace.run(&["plan.toml"], 0);
+    let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+    assert!(events.contains(r#"\"flow\":40}"#), "the sensors report the values of the file");
+    let verify = || workspace.call(&["verify", folder.to_str().unwrap()]);
+    let verified = verify();
+    assert!(verified.status.success(), "{}{}", self::text(&verified.stdout), self::text(&verified.stderr));
+    // Another file is not taken for the recorded one.
+    fs::write(data.join("plant.csv"), text.replace(",40,", ",41,")).unwrap();
+    let refused = verify();
+    let problem = self::text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{problem}");
+    assert!(
+        problem.contains("channels.0.csv: cannot use the file `") && problem.contains("the file has changed"),
+        "{problem}"
+    );
+    fs::remove_file(data.join("plant.csv")).unwrap();
+    let problem = self::text(&verify().stderr);
+    assert!(problem.contains("plant.csv`: No such file"), "{problem}");
+    fs::write(data.join("plant.csv"), text.replace(",40,", ",4O,")).unwrap();
+    let refused = workspace.call(&["run", "plan.toml"]);
+    let problem = self::text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{problem}");
+    assert!(
+        problem.contains("channels.0.csv: the file `")
+            && problem.contains("line 22, column 2: expected a number, found `4O`"),
+        "{problem}"
+    );
+}

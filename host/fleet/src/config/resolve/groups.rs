@@ -161,6 +161,7 @@ fn config(
     expand(&mut config, layers.folder, format!("{}.", layers.field(field)))?;
     assign(&mut config, &layers.given.flags.device_config, SETTING)?;
     expand(&mut config, Path::new(CURRENT_DIR), format!("{SETTING} "))?;
+    config_files::scan_data(&config);
     Ok(config)
 }
 
