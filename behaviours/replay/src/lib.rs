@@ -62,8 +62,10 @@ struct Replay {
     interval: Duration,
     /// Time between the last row and the first of the next pass.
     pause: Duration,
-    /// Beginning of the present pass.
-    began: Duration,
+    /// Beginning of the present pass; none before the first connection, because rows at QoS 0 would be lost.
+    began: Option<Duration>,
+    /// Delay of the first pass after the connection.
+    delay: Duration,
     pass: u64,
     /// Rows of this device that were taken in this pass.
     taken: u64,
@@ -113,7 +115,8 @@ impl Behaviour for Replay {
             speed,
             interval: interval.div_f64(speed),
             pause,
-            began: Duration::ZERO,
+            began: None,
+            delay: spread.mul_f64(device.uniform()),
             pass: 0,
             taken: 0,
             rows: VecDeque::new(),
@@ -123,10 +126,9 @@ impl Behaviour for Replay {
             ended: false,
         };
         let kept = device.state_get("progress").and_then(|kept| json::parse(&kept).ok());
-        if kept.and_then(|kept| replay.resume(device, &kept)).is_none() {
-            replay.began = device.now() + spread.mul_f64(device.uniform());
+        if kept.and_then(|kept| replay.resume(device, &kept)).is_some() && device.connected() {
+            device.set_timer_at(ROW_TIMER, device.now());
         }
-        device.set_timer_at(ROW_TIMER, replay.began);
         Ok(replay)
     }
 
@@ -140,7 +142,11 @@ impl Behaviour for Replay {
 
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
-            ConnectionChange::Up(_) => device.publish_state(true),
+            ConnectionChange::Up(_) => {
+                device.publish_state(true);
+                let began = *self.began.get_or_insert(device.now().saturating_add(self.delay));
+                device.set_timer_at(ROW_TIMER, began);
+            }
             ConnectionChange::Down(reason) => device.debug(format_args!("connection lost: {reason}")),
         }
     }
@@ -171,8 +177,11 @@ impl Behaviour for Replay {
 
     fn restore(&mut self, device: &mut Device, saved: &[u8]) -> Result<(), String> {
         let saved = json::parse(saved).map_err(|error| error.to_string())?;
-        self.resume(device, &saved).ok_or("expected the progress of a replay")?;
-        device.set_timer_at(ROW_TIMER, device.now());
+        let has_begun = saved.get("began_ns").is_some_and(|began| began.unsigned().is_some());
+        if has_begun {
+            self.resume(device, &saved).ok_or("expected the progress of a replay")?;
+            device.set_timer_at(ROW_TIMER, device.now());
+        }
         Ok(())
     }
 }
@@ -180,7 +189,7 @@ impl Behaviour for Replay {
 impl Replay {
     fn progress(&self) -> Value {
         object! {
-            "began_ns": self.began.as_nanos() as u64,
+            "began_ns": self.began.map(|began| began.as_nanos() as u64),
             "pass": self.pass,
             "taken": self.taken,
             "last": self.last.map(Value::from),
@@ -192,7 +201,7 @@ impl Replay {
     /// Continues after a crash or a swap, where the recording would be now. None if the progress cannot be read.
     fn resume(&mut self, device: &Device, progress: &Value) -> Option<()> {
         let whole = |name: &str| progress.get(name)?.unsigned();
-        self.began = Duration::from_nanos(whole("began_ns")?);
+        let mut began = Duration::from_nanos(whole("began_ns")?);
         (self.pass, self.sent) = (whole("pass")?, whole("sent")?);
         self.ended = progress.get("ended")?.boolean()?;
         self.taken = whole("taken")?;
@@ -205,16 +214,17 @@ impl Replay {
         };
         if self.recording.has_times {
             // A device that was off has missed the rows of that time, but for the last one.
-            let passed = device.now().saturating_sub(self.began);
+            let passed = device.now().saturating_sub(began);
             let at = passed.mul_f64(self.speed).as_nanos().min(u128::from(self.recording.length));
             let due = self.recording.seek(&config, at as u64).ok()?;
             self.next = self.next.map(|next| next.max(due));
         } else {
             // Without times, it goes on where it was.
-            self.began = device
+            began = device
                 .now()
                 .saturating_sub(self.interval.saturating_mul(self.taken.try_into().unwrap_or(u32::MAX)));
         }
+        self.began = Some(began);
         Some(())
     }
 
@@ -251,7 +261,7 @@ impl Replay {
             true => Duration::from_nanos(row.at).div_f64(self.speed),
             false => self.interval.saturating_mul(self.taken.try_into().unwrap_or(u32::MAX)),
         };
-        self.began.saturating_add(after)
+        self.began.unwrap_or_default().saturating_add(after)
     }
 
     /// Reads the next rows, or begins the next pass.
@@ -273,7 +283,7 @@ impl Replay {
                 self.interval.saturating_mul(self.taken.saturating_sub(1).try_into().unwrap_or(u32::MAX))
             }
         };
-        self.began = self.began.saturating_add(length).saturating_add(self.pause);
+        self.began = self.began.map(|began| began.saturating_add(length).saturating_add(self.pause));
         self.pass += 1;
         (self.taken, self.last, self.next) = (0, None, Some(0));
         self.keep(device);
