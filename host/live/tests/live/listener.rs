@@ -117,8 +117,10 @@ async fn a_protocol_violation_is_answered_with_its_reason_and_the_will_is_publis
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_speak_no_mqtt_are_closed() {
     let (broker, port) = broker().await;
-    let cases: [(&[u8], &[u8]); 4] = [
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b""),
+    let stream = dial(port);
+    (&stream).write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(rest(&stream).starts_with(b"HTTP/1.1 426 Upgrade Required\r\n"), "only a WebSocket is offered");
+    let cases: [(&[u8], &[u8]); 3] = [
         (b"\xc0\x00", b""),
         (b"\x10\xff\xff\xff\x7f", b""),
         (b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x0a\x00\x01a", b"\x20\x02\x00\x01"),
