@@ -365,7 +365,7 @@ fn certificates_rotate_and_expire_in_a_plan_and_no_output_has_a_secret() {
     let broker = pki.broker(&format!("password_file {}", pki.path("users")), "");
     let plan = r#"
 name = "rotation"
-duration = "14s"
+duration = "30s"
 log_messages = "on"
 
 [[group]]
@@ -378,11 +378,11 @@ username = "plan-user"
 password_file = "password"
 
 [[timeline]]
-at = "3s"
+at = "8s"
 rotate = { group = "g", identity = { folder = "next", username = "plan-user", password_file = "password" }, for = "200ms" }
 
 [[timeline]]
-at = "6s"
+at = "14s"
 expire = { group = "g", devices = ["sn-000001"], identity = { file = "old/devices.csv", username = "plan-user", password_file = "password" }, for = "200ms" }
 "#;
     let plan_file = pki.path("plan.toml");
