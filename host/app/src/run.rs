@@ -21,6 +21,7 @@ use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::format_broker_url;
 use wasmote_fleet::events::EventLogger;
 use wasmote_fleet::preflight;
+use wasmote_fleet::refusals;
 use wasmote_fleet::signals::Signals;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::startup::{RunError, access_notice, browsable_address, listen, start_broker};
@@ -202,7 +203,7 @@ fn exit_of(
         (_, Some(reason)) => return Err(RunError::NeverConnected(reason)),
         (_, None) => {}
     }
-    if let Some(why) = totals::nothing_accepted(&totals.ledger) {
+    if let Some(why) = refusals::nothing_accepted(&totals.ledger) {
         return Err(RunError::NothingAccepted(why));
     }
     match end {

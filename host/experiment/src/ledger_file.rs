@@ -58,7 +58,7 @@ pub fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerC
         received: ledger.received,
         discarded: Some(ledger.discarded),
         waiting_in: Some(waiting_in),
-        faults: ledger.faults().map(|(id, counts)| (id.to_string(), fault_counts(counts))).collect(),
+        faults: faults(ledger),
     }
 }
 
@@ -82,8 +82,12 @@ fn broker_ledger(counters: &BrokerCounters, waiting: u64) -> BrokerLedger {
     }
 }
 
-/// Effects of a fault in the format of results files.
-pub fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
+/// Effects of each fault in the format of results files.
+pub fn faults(ledger: &Ledger) -> BTreeMap<String, FaultCounts> {
+    ledger.faults().map(|(id, counts)| (id.to_string(), fault_counts(counts))).collect()
+}
+
+fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
     FaultCounts {
         dropped_out: counts.dropped_out,
         dropped_in: counts.dropped_in,
@@ -95,14 +99,4 @@ pub fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
         outages: counts.outages,
         traps: counts.traps,
     }
-}
-
-/// Effects of each fault since an earlier time.
-pub fn difference(now: &Ledger, then: &Ledger) -> BTreeMap<String, FaultCounts> {
-    let then: BTreeMap<_, _> = then.faults().map(|(id, counts)| (id.clone(), fault_counts(counts))).collect();
-    let since = |(id, now): (&Arc<str>, &ledger::FaultCounts)| {
-        let then = then.get(id).copied().unwrap_or_default();
-        (id.to_string(), fault_counts(now).since(&then))
-    };
-    now.faults().map(since).collect()
 }

@@ -8,6 +8,8 @@ use wasmote_fleet::actions::target::Target;
 use wasmote_fleet::blueprints::Components;
 use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::Switch;
+use wasmote_fleet::refusals;
+use wasmote_fleet::startup::RunError;
 use wasmote_mqtt::time::Time;
 use wasmote_results::{
     Edit, EventLine, JsonFile, LineFile, Row, Summary, ThresholdMiss, TimeMode, TimeseriesRow, write_json,
@@ -138,7 +140,8 @@ impl RunContext<'_> {
             };
             tables.write(self.folder)?;
             let (from, to) = windows::measured(self.point, end);
-            let failures = failures(RunFacts {
+            let measured = run.measured_ledger();
+            let mut failures = failures(RunFacts {
                 health: &health,
                 time_mode: W::TIME_MODE,
                 counts: &ledger.total,
@@ -146,6 +149,8 @@ impl RunContext<'_> {
                 thresholds: &self.point.plan.thresholds,
                 interrupted: run.is_interrupted,
             });
+            let refused = refusals::nothing_accepted(&measured).map(RunError::NothingAccepted);
+            failures.extend(refused.map(|error| error.to_string()));
             let input = SummaryInput {
                 population,
                 end,
@@ -153,20 +158,16 @@ impl RunContext<'_> {
                 interrupted: run.is_interrupted,
                 digest: observer.digest().1,
                 events,
-                faults: ledger_file::difference(&run.ledger(), &run.warm_up_ledger),
                 failures,
                 health: &health,
-                measured: run.measured_ledger(),
+                measured,
                 ledger_closes: ledger.closes,
                 edits: edits.iter().map(|it| Edit { at_s: it.at_s, message: it.message.clone() }).collect(),
                 swap_refusals,
                 implausible,
                 lag,
             };
-            let mut summary = summary::summary(self.point, self.seed, buckets, input);
-            let refused = summary.nothing_accepted();
-            summary.failures.extend(refused);
-            Ok::<_, ExperimentError>(summary)
+            Ok::<_, ExperimentError>(summary::summary(self.point, self.seed, buckets, input))
         })?;
         if let Some(graph) = &self.point.topology {
             self.write_json(&topology::network(graph))?;

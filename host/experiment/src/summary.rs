@@ -1,11 +1,9 @@
 //! Builds `summary.json` from the counts of a run.
 
-use std::collections::BTreeMap;
-
 use wasmote_mqtt::time::Time;
 use wasmote_results::{
-    DurationSummary, Edit, FaultCounts, GroupSummary, ImplausibleLatencies, PhaseSummary, Summary,
-    SwapRefusal, ThresholdMiss,
+    DurationSummary, Edit, GroupSummary, ImplausibleLatencies, PhaseSummary, Summary, SwapRefusal,
+    ThresholdMiss,
 };
 use wasmote_sim::health::FleetHealth;
 use wasmote_sim::latency::ImplausibleCounts;
@@ -35,8 +33,6 @@ pub struct SummaryInput<'a> {
     pub digest: Option<String>,
     /// Number of events.
     pub events: u64,
-    /// Effects of faults after the warm-up.
-    pub faults: BTreeMap<String, FaultCounts>,
     /// Health of the devices.
     pub health: &'a FleetHealth,
     /// Reasons why the run failed.
@@ -95,7 +91,7 @@ pub fn summary(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryI
         lost_offline: input.measured.lost_offline,
         refused_by_cause: ledger_file::refused_by_cause(&input.measured),
         negative_answers: input.measured.named_negative_answers(),
-        faults: input.faults,
+        faults: ledger_file::faults(&input.measured),
         groups: population.groups.iter().enumerate().map(group).collect(),
         phases: point.timeline.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),
         thresholds: point.plan.thresholds.iter().enumerate().map(threshold).collect(),

@@ -15,6 +15,7 @@
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
 //! [`printable`] makes text from outside visible; [`http_access`]: who may use the HTTP API, and how much;
 //! [`regular_file`] reads files that users name; [`certificates`] makes certificates for tests;
+//! [`refusals`] tells what a broker did not take;
 //! [`strip_nulls`] makes a plan fit for TOML; [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
 pub mod actions;
@@ -39,6 +40,7 @@ pub mod payload_bytes;
 pub mod preflight;
 pub mod printable;
 pub mod quantity;
+pub mod refusals;
 pub mod regular_file;
 pub mod schema;
 pub mod signals;

@@ -142,19 +142,4 @@ impl FaultCounts {
     pub fn dropped(&self) -> u64 {
         self.dropped_out + self.dropped_in
     }
-
-    /// The counts since an earlier moment.
-    pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            dropped_out: self.dropped_out - earlier.dropped_out,
-            dropped_in: self.dropped_in - earlier.dropped_in,
-            delayed: self.delayed - earlier.delayed,
-            duplicated: self.duplicated - earlier.duplicated,
-            duplicated_out: self.duplicated_out - earlier.duplicated_out,
-            duplicated_in: self.duplicated_in - earlier.duplicated_in,
-            corrupted: self.corrupted - earlier.corrupted,
-            outages: self.outages - earlier.outages,
-            traps: self.traps - earlier.traps,
-        }
-    }
 }

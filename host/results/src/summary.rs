@@ -93,9 +93,6 @@ pub struct Summary {
     pub late_seconds: Option<DurationSummary>,
 }
 
-/// Cause of a refusal that does not concern the broker.
-const QUEUE_FULL: &str = "queue_full";
-
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -114,24 +111,6 @@ impl Summary {
     /// True if all thresholds held, at the end and until then.
     pub fn holds(&self) -> bool {
         !self.aborted && self.thresholds.iter().all(|outcome| outcome.ok)
-    }
-
-    /// Reason for a failure if the broker took no message although some were handed to it, and no fault is the reason. The
-    /// figures of such a run say nothing about what it was meant to measure.
-    pub fn nothing_accepted(&self) -> Option<String> {
-        let by_broker = self.refused_by_cause.iter().any(|(cause, count)| cause != QUEUE_FULL && *count > 0);
-        let by_fault = self.faults.values().any(|fault| fault.dropped_out > 0 || fault.outages > 0);
-        let Traffic { generated, sent, refused, .. } = self.traffic;
-        let has_failed = generated > 0 && sent == 0 && (by_broker || self.returned > 0 && !by_fault);
-        has_failed.then(|| {
-            let answers: Vec<&str> = self.negative_answers.keys().map(String::as_str).collect();
-            let answers = if answers.is_empty() { String::new() } else { format!(" ({})", answers.join(", ")) };
-            format!(
-                "the broker accepted no message: of {generated} published messages {refused} were refused, and {} times \
-                 one came back{answers}",
-                self.returned
-            )
-        })
     }
 
     /// Messages that faults dropped.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::LogFormat;
+use wasmote_fleet::refusals::{answers, by_cause, list};
 use wasmote_fleet::startup::RunError;
 use wasmote_fleet::term::{json_to_stdout, to_stdout};
 use wasmote_live::status::Totals;
@@ -79,46 +80,6 @@ fn entry(name: &str, count: u64, details: &[Option<String>]) -> String {
 fn by_fault(ledger: &Ledger) -> Option<String> {
     let each = ledger.faults().filter(|(_, counts)| counts.dropped() > 0);
     list(each.map(|(id, counts)| format!("{id} {}", counts.dropped())))
-}
-
-fn by_cause(ledger: &Ledger) -> Option<String> {
-    let each = ledger.refused.causes().into_iter().filter(|(_, count)| *count > 0);
-    list(each.map(|(cause, count)| match cause {
-        "broker" => format!("by the broker {count}"),
-        cause => format!("{} {count}", cause.replace('_', " ")),
-    }))
-}
-
-fn list(entries: impl Iterator<Item = String>) -> Option<String> {
-    let entries: Vec<String> = entries.collect();
-    (!entries.is_empty()).then(|| entries.join(", "))
-}
-
-/// Reason for which the broker took no message, if it took none although some were handed to it. A fault that drops
-/// messages or ends connections is a reason too, but one that the user has chosen.
-pub(super) fn nothing_accepted(ledger: &Ledger) -> Option<String> {
-    let (generated, refused, faults) = (ledger.generated, ledger.refused.by_broker(), ledger.fault_total());
-    let by_fault = faults.dropped_out > 0 || faults.outages > 0;
-    match () {
-        () if ledger.sent > 0 => None,
-        () if refused > 0 => {
-            let causes = by_cause(ledger).unwrap_or_default();
-            let answers = answers(ledger);
-            Some(format!("of {generated} published messages it refused {refused} ({causes}){answers}"))
-        }
-        () if ledger.returned > 0 && !by_fault => Some(format!(
-            "it acknowledged none of {generated} published messages before their connections ended; the log has the \
-             reasons{}",
-            answers(ledger)
-        )),
-        () => None,
-    }
-}
-
-/// The negative answers of the broker, if there are any.
-fn answers(ledger: &Ledger) -> String {
-    let each = ledger.negative_answers.iter().map(|(answer, count)| format!("{answer} {count}"));
-    list(each).map(|list| format!("; negative answers of the broker: {list}")).unwrap_or_default()
 }
 
 /// The mean latency from the intended times, if the host was late by a millisecond or more.

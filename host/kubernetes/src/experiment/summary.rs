@@ -12,9 +12,11 @@ use wasmote_experiment::point::Point;
 use wasmote_experiment::summary;
 use wasmote_experiment::threshold::ThresholdInput;
 use wasmote_experiment::windows;
+use wasmote_fleet::refusals;
+use wasmote_fleet::startup::RunError;
 use wasmote_results::{
-    ALL, DeviceLedger, FaultCounts, GroupSummary, JsonFile, LatencyRow, Ledger, LedgerCounts, OutageRow,
-    PhaseSummary, Row, Summary, TimeseriesRow, Traffic, write_json, write_table,
+    ALL, DeviceLedger, GroupSummary, JsonFile, LatencyRow, Ledger, LedgerCounts, OutageRow, PhaseSummary,
+    Row, Summary, TimeseriesRow, Traffic, write_json, write_table,
 };
 use wasmote_sim::rng::Seed;
 
@@ -98,7 +100,7 @@ impl ClusterRun<'_> {
             lost_offline: total.ledger.lost_offline,
             refused_by_cause: ledger_file::refused_by_cause(&total.ledger),
             negative_answers: total.ledger.named_negative_answers(),
-            faults: fault_counts(total),
+            faults: ledger_file::faults(&total.ledger),
             groups: groups.collect(),
             phases: phases.collect(),
             thresholds: thresholds.collect(),
@@ -135,7 +137,11 @@ impl ClusterRun<'_> {
             0 => silence,
             traps => format!("{silence}; the behaviours trapped {traps} times"),
         };
-        if failed.is_empty() { silence.map(traps).into_iter().collect() } else { failed }
+        if !failed.is_empty() {
+            return failed;
+        }
+        let refused = refusals::nothing_accepted(&measured.ledger).map(RunError::NothingAccepted);
+        silence.map(traps).into_iter().chain(refused.map(|error| error.to_string())).collect()
     }
 }
 
@@ -192,14 +198,6 @@ fn traffic(messages: &Messages) -> Traffic {
 }
 
 /// Effects of faults by id.
-fn fault_counts(messages: &Messages) -> BTreeMap<String, FaultCounts> {
-    messages
-        .ledger
-        .faults()
-        .map(|(fault, counts)| (fault.to_string(), ledger_file::fault_counts(counts)))
-        .collect()
-}
-
 /// Rows of `timeseries.csv`: state at each sample, and counts since the previous one.
 fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow> {
     let mut rows = Vec::new();
@@ -259,7 +257,7 @@ fn counts(messages: &Messages) -> LedgerCounts {
         waiting_out: None,
         discarded: None,
         waiting_in: None,
-        faults: fault_counts(messages),
+        faults: ledger_file::faults(&messages.ledger),
         ..ledger_file::counts(&messages.ledger, (0, 0))
     }
 }
