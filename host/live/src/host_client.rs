@@ -22,7 +22,9 @@ mod stream;
 mod v4;
 mod v5;
 
+use std::error::Error;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -36,14 +38,17 @@ use wasmote_mqtt::topic::Topic;
 
 use crate::broker_state::RetainedTopics;
 use crate::config::{BrokerUrl, ConnectionOptions};
+use crate::reason_text;
 use crate::tls::{TlsClient, TlsError};
 use dialer::HostDialer;
 
 /// Longest time of one connection attempt: host name, TCP connection to one of the broker's addresses, TLS
 /// handshake and CONNACK.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pause before the next connection attempt, and before a message is handed to the library again.
+/// First pause before the next connection attempt, and pause before a message is handed to the library again.
 const RETRY: Duration = Duration::from_millis(500);
+/// Longest pause before the next connection attempt; the pause doubles until a connection has stood for as long.
+const MAX_RETRY: Duration = Duration::from_secs(30);
 /// Longest time to send DISCONNECT.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Capacity of the library's queue, in messages.
@@ -151,6 +156,52 @@ struct ConnectionLost {
     reason: String,
     /// True if the broker was reached and ended the connection.
     by_broker: bool,
+}
+
+/// What the library says about the end of a connection, for both protocol versions.
+enum Cause<'a> {
+    /// The broker refused CONNECT, with this text.
+    Refused(String),
+    /// The broker sent DISCONNECT, with this text.
+    Disconnected(String),
+    /// The connection attempt took too long.
+    TimedOut,
+    /// The broker closed the connection.
+    Closed,
+    /// The broker did not answer a ping.
+    NoPong,
+    /// An I/O error of TLS.
+    Tls(&'a io::Error),
+    /// The broker sent bytes that are not MQTT, or TCP failed.
+    Malformed(&'a (dyn Error + 'static)),
+    Other(&'a (dyn Error + 'static)),
+}
+
+impl Cause<'_> {
+    fn lost(self, dialer: &HostDialer) -> ConnectionLost {
+        let is_closed = matches!(self, Self::Closed);
+        let by_broker = is_closed || matches!(self, Self::Refused(_) | Self::Disconnected(_));
+        if !by_broker || is_closed {
+            let known = if matches!(self, Self::Tls(_)) { None } else { dialer.reason(is_closed) };
+            if let Some(reason) = known {
+                return ConnectionLost { reason, by_broker };
+            }
+        }
+        let address = dialer.address();
+        let reason = match self {
+            Self::Refused(text) | Self::Disconnected(text) => reason_text::at(&address, text),
+            Self::TimedOut => dialer.no_answer(CONNECT_TIMEOUT),
+            Self::Closed => reason_text::closed(&address),
+            Self::NoPong => reason_text::no_pong(&address),
+            Self::Tls(error) => reason_text::tls_io(&address, error),
+            Self::Malformed(error) => match reason_text::inner(&address, error) {
+                Some(text) => text,
+                None => reason_text::violated(&address, error),
+            },
+            Self::Other(error) => reason_text::library(&address, error),
+        };
+        ConnectionLost { reason, by_broker }
+    }
 }
 
 /// The library's event loop, for one protocol version.
@@ -304,9 +355,13 @@ async fn first_answer(mut events: impl EventLoop, library: Library) -> Result<()
 
 /// Polls a connection until DISCONNECT is sent, and reconnects after every loss.
 async fn poll(mut events: impl EventLoop, link: watch::Sender<Link>) {
+    let (mut pause, mut up_since) = (RETRY, None::<Instant>);
     loop {
         match events.poll().await {
-            Ok(Progress::Connected(largest)) => drop(link.send_replace(Link::Up(largest))),
+            Ok(Progress::Connected(largest)) => {
+                up_since = Some(Instant::now());
+                link.send_replace(Link::Up(largest));
+            }
             Ok(Progress::Disconnected) => return,
             Ok(Progress::Other) => {}
             Err(lost) => {
@@ -315,7 +370,11 @@ async fn poll(mut events: impl EventLoop, link: watch::Sender<Link>) {
                     tracing::warn!("the host's own MQTT connection was lost: {}", lost.reason);
                 }
                 link.send_replace(Link::Down(Some(lost.reason)));
-                sleep(RETRY).await;
+                if up_since.take().is_some_and(|since| since.elapsed() >= MAX_RETRY) {
+                    pause = RETRY;
+                }
+                sleep(pause).await;
+                pause = (2 * pause).min(MAX_RETRY);
             }
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::reason_text;
+
 /// Packet type with a reason code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AnswerPacket {
@@ -216,6 +218,11 @@ impl Disconnection {
     /// An accepted connection that the broker closed without an answer.
     pub fn unexplained(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), answer: None, is_unexplained: true }
+    }
+
+    /// Names the broker's address in the reason.
+    pub fn at(self, address: &str) -> Self {
+        Self { reason: reason_text::at(address, self.reason), ..self }
     }
 
     /// Text for behaviours: the reason, with the Reason String in parentheses.

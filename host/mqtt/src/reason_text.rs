@@ -12,15 +12,48 @@ pub fn humanize(code: impl std::fmt::Debug) -> String {
     words.replace("qo s", "QoS")
 }
 
-/// Text for a refused CONNECT.
+/// Names the broker's address in a text that begins with `the broker`.
+pub fn at(address: &str, text: String) -> String {
+    match text.strip_prefix("the broker ") {
+        Some(rest) => format!("{address} {rest}"),
+        None => text,
+    }
+}
+
+/// Text for a refused CONNECT, with its remedy.
 pub fn connection_refused(code: impl std::fmt::Debug) -> String {
-    let why = match humanize(code) {
-        why if why == "bad user name password" || why == "bad username or password" => {
-            "bad user name or password".to_owned()
-        }
-        why => why,
+    let why = match humanize(code).as_str() {
+        "bad user name password" | "bad username or password" => "bad user name or password".to_owned(),
+        "refused protocol version" => "unsupported protocol version".to_owned(),
+        "bad client id" => "client identifier not valid".to_owned(),
+        why => why.to_owned(),
     };
-    format!("the broker refused the connection: {why}")
+    format!("the broker refused the connection: {why}; {}", remedy(&why))
+}
+
+/// What a user can do about a refused CONNECT.
+fn remedy(why: &str) -> &'static str {
+    match why {
+        "bad user name or password" | "not authorized" => {
+            "check --broker-user and --broker-password, and the broker's rules for this client"
+        }
+        "unsupported protocol version" => "try the other version: --mqtt 3.1.1 or --mqtt 5",
+        "client identifier not valid" => "give the devices other names with --group or --device-id",
+        "server unavailable" | "service unavailable" | "server busy" | "server shutting down" => {
+            "the broker runs, but takes no clients now; its log says why"
+        }
+        "banned" => "the broker's administrator has to admit this client",
+        "bad authentication method" => "the broker wants enhanced authentication, which is not supported",
+        "packet too large"
+        | "topic name invalid"
+        | "payload format invalid"
+        | "retain not supported"
+        | "QoS not supported" => "the broker does not take the device's will",
+        "quota exceeded" => "the broker's limits of clients or sessions are reached",
+        "connection rate exceeded" => "start the devices more slowly, with --ramp",
+        "use another server" | "server moved" => "name the other broker with --broker",
+        _ => "the broker's log may say more",
+    }
 }
 
 /// Cause and remedy of a session that another connection took over [MQTT-3.1.4-3].

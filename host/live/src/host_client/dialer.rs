@@ -39,6 +39,8 @@ struct Attempt {
     addresses: Vec<IpAddr>,
     /// Whether the broker has accepted the connection.
     is_accepted: bool,
+    /// Whether TCP is connected.
+    is_connected: bool,
     /// Handshake of a WebSocket that is not complete.
     phase: Option<Phase>,
     /// Reason text for first bytes of the broker that are no MQTT.
@@ -78,7 +80,9 @@ impl HostDialer {
         let connected = self.0.dialer.race(pairs).await;
         let peer = connected.as_ref().ok().and_then(|stream| stream.peer_addr().ok());
         // The error of a failed attempt names the addresses itself.
-        self.attempt().addresses = peer.map(|peer| peer.ip()).into_iter().collect();
+        let mut attempt = self.attempt();
+        attempt.addresses = peer.map(|peer| peer.ip()).into_iter().collect();
+        attempt.is_connected = connected.is_ok();
         connected
     }
 
@@ -153,10 +157,16 @@ impl HostDialer {
 
     /// Text for a broker that did not respond in time.
     pub(super) fn no_answer(&self, within: Duration) -> String {
-        let (address, phase) = (self.address(), self.attempt().phase);
-        match phase {
-            None => reason_text::no_answer(&address, within),
-            Some(phase) => reason_text::no_handshake(&address, phase, within),
+        let address = self.address();
+        let (phase, is_connected) = {
+            let attempt = self.attempt();
+            (attempt.phase, attempt.is_connected)
+        };
+        match (phase, is_connected) {
+            (Some(phase), _) => reason_text::no_handshake(&address, phase, within),
+            // It also answers the TLS handshake.
+            (None, true) => reason_text::no_connack(&address, within),
+            (None, false) => reason_text::no_answer(&address, within),
         }
     }
 }

@@ -9,8 +9,8 @@ use wasmote_mqtt::message::Qos;
 use super::dialer::HostDialer;
 use super::stream;
 use super::{
-    CONNECT_TIMEOUT, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage, MAX_PACKET_SIZE,
-    Notice, Progress, PublishError, QUEUE, keep_alive,
+    CONNECT_TIMEOUT, Cause, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage,
+    MAX_PACKET_SIZE, Notice, Progress, PublishError, QUEUE, keep_alive,
 };
 use crate::reason_text;
 use crate::tls::TlsClient;
@@ -74,35 +74,23 @@ impl EventLoop for Events {
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => Ok(Progress::Disconnected),
             Ok(_) => Ok(Progress::Other),
-            Err(error) => Err(lost(&error, &self.dialer)),
+            Err(error) => Err(cause(&error).lost(&self.dialer)),
         }
     }
 }
 
-fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
-    let by_broker = matches!(
-        error,
-        ConnectionError::ConnectionRefused(_) | ConnectionError::MqttState(StateError::ConnectionAborted)
-    );
-    let is_closed = matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted));
-    if !matches!(error, ConnectionError::Tls(_))
-        && let Some(reason) = dialer.reason(is_closed)
-    {
-        return ConnectionLost { reason, by_broker: is_closed };
-    }
-    let reason = match error {
-        ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
-        ConnectionError::NetworkTimeout => dialer.no_answer(CONNECT_TIMEOUT),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::closed(&dialer.address()),
-        ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
-        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(&dialer.address(), error),
+/// What the library says about the end of a connection.
+fn cause(error: &ConnectionError) -> Cause<'_> {
+    match error {
+        ConnectionError::ConnectionRefused(code) => Cause::Refused(reason_text::connection_refused(code)),
+        ConnectionError::NetworkTimeout => Cause::TimedOut,
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Cause::Closed,
+        ConnectionError::MqttState(StateError::AwaitPingResp) => Cause::NoPong,
+        ConnectionError::Tls(TlsError::Io(error)) => Cause::Tls(error),
         // The library does not name the error inside as its source.
-        ConnectionError::MqttState(StateError::Deserialization(error)) => {
-            reason_text::library(&dialer.address(), error)
-        }
-        other => reason_text::library(&dialer.address(), other),
-    };
-    ConnectionLost { reason, by_broker }
+        ConnectionError::MqttState(StateError::Deserialization(error)) => Cause::Malformed(error),
+        other => Cause::Other(other),
+    }
 }
 
 pub(super) fn publish(client: &AsyncClient, message: &HostMessage) -> Result<Notice, PublishError> {

@@ -9,8 +9,8 @@ use wasmote_mqtt::message::Qos;
 use super::dialer::HostDialer;
 use super::stream;
 use super::{
-    CONNECT_TIMEOUT, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage, MAX_PACKET_SIZE,
-    Notice, Progress, PublishError, QUEUE, keep_alive,
+    CONNECT_TIMEOUT, Cause, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage,
+    MAX_PACKET_SIZE, Notice, Progress, PublishError, QUEUE, keep_alive,
 };
 use crate::reason_text;
 use crate::tls::TlsClient;
@@ -75,39 +75,26 @@ impl EventLoop for Events {
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => Ok(Progress::Disconnected),
             Ok(_) => Ok(Progress::Other),
-            Err(error) => Err(lost(&error, &self.dialer)),
+            Err(error) => Err(cause(&error).lost(&self.dialer)),
         }
     }
 }
 
-fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
-    let by_broker = matches!(
-        error,
-        ConnectionError::ConnectionRefused(_)
-            | ConnectionError::MqttState(StateError::ConnectionAborted | StateError::ServerDisconnect { .. })
-    );
-    let is_closed = matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted));
-    if !matches!(error, ConnectionError::Tls(_))
-        && let Some(reason) = dialer.reason(is_closed)
-    {
-        return ConnectionLost { reason, by_broker: is_closed };
-    }
-    let reason = match error {
-        ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
-        ConnectionError::Timeout(_) => dialer.no_answer(CONNECT_TIMEOUT),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::closed(&dialer.address()),
-        ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
+/// What the library says about the end of a connection.
+fn cause(error: &ConnectionError) -> Cause<'_> {
+    match error {
+        ConnectionError::ConnectionRefused(code) => Cause::Refused(reason_text::connection_refused(code)),
+        ConnectionError::Timeout(_) => Cause::TimedOut,
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Cause::Closed,
+        ConnectionError::MqttState(StateError::AwaitPingResp) => Cause::NoPong,
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            reason_text::server_disconnected(reason_code, reason_string.as_deref())
+            Cause::Disconnected(reason_text::server_disconnected(reason_code, reason_string.as_deref()))
         }
-        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(&dialer.address(), error),
+        ConnectionError::Tls(TlsError::Io(error)) => Cause::Tls(error),
         // The library does not name the error inside as its source.
-        ConnectionError::MqttState(StateError::Deserialization(error)) => {
-            reason_text::library(&dialer.address(), error)
-        }
-        other => reason_text::library(&dialer.address(), other),
-    };
-    ConnectionLost { reason, by_broker }
+        ConnectionError::MqttState(StateError::Deserialization(error)) => Cause::Malformed(error),
+        other => Cause::Other(other),
+    }
 }
 
 pub(super) fn publish(client: &AsyncClient, message: &HostMessage) -> Result<Notice, PublishError> {

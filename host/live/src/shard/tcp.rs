@@ -353,6 +353,10 @@ impl TcpConnection {
         out: &mut Outbox,
     ) {
         let has_disconnected = matches!(&self.state, State::Open(open) if open.disconnect_deadline.is_some());
+        let mut reason = reason.into();
+        if let State::Open(open) = &self.state {
+            reason = reason.at(&open.address(&sockets.dialer));
+        }
         self.drop_connection(sockets, out);
         if has_disconnected {
             // The client has finished with this connection, and may want another.

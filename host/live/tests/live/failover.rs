@@ -72,7 +72,8 @@ async fn a_device_tries_another_address_after_one_that_accepts_and_says_nothing(
     let fleet = start(url(false), options, vec![device.blueprint.clone()]);
     assert_eq!(
         why_down(&fleet, "device").await,
-        "no answer from broker.example:1883 (127.0.0.1) within 10 s"
+        "no answer from broker.example:1883 (127.0.0.1) within 10 s to CONNECT; check that an MQTT broker listens on this \
+         port"
     );
     device.event("a connection to the other address", is_up).await;
     fleet.shutdown(Duration::from_secs(5)).await;

@@ -119,10 +119,13 @@ async fn a_check_says_whether_a_broker_answers() {
         let why = check(to(at_port(closed_port), options(), protocol), TIMEOUT).await.unwrap_err();
         assert!(why.starts_with(&format!("no connection with 127.0.0.1:{closed_port}")), "{why}");
         let why = check(to(at_port(unresponsive_port), options(), protocol), short).await.unwrap_err();
-        assert_eq!(why, format!("no answer from 127.0.0.1:{unresponsive_port} within 2 s"));
+        let silent =
+            format!("no answer from 127.0.0.1:{unresponsive_port} within 2 s to CONNECT; check that an MQTT");
+        assert!(why.starts_with(&silent), "{why}");
         let refused = check(to(at_port(password_broker.port), options(), protocol), TIMEOUT).await;
-        let expected = "the broker refused the connection: not authorized".to_owned();
-        assert_eq!(refused, Ok(BrokerAnswer::Refused(expected)));
+        let Ok(BrokerAnswer::Refused(why)) = refused else { panic!("{refused:?}") };
+        let expected = format!("127.0.0.1:{} refused the connection: not authorized; ", password_broker.port);
+        assert!(why.starts_with(&expected), "{why}");
         let why = check(to(server.url(), untrusting.clone(), protocol), TIMEOUT).await.unwrap_err();
         assert!(why.contains("is not the one that signed the broker's"), "{why}");
         let plain = BrokerUrl { tls: true, ..at_port(server.port()) };

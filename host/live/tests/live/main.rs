@@ -14,6 +14,7 @@ mod fleets;
 mod host_client;
 mod listener;
 mod local;
+mod misbehaviour;
 mod outages;
 mod properties;
 mod proxies;

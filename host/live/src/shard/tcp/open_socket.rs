@@ -58,6 +58,8 @@ pub(super) struct OpenSocket {
     peer: Option<IpAddr>,
     /// Credentials of the device, if it has its own.
     credentials: Option<Arc<DeviceCredentials>>,
+    /// Whether the broker has sent bytes.
+    has_answered: bool,
 }
 
 struct PartialPacket {
@@ -96,6 +98,7 @@ impl OpenSocket {
             stream,
             peer,
             credentials,
+            has_answered: false,
         }
     }
 
@@ -134,7 +137,7 @@ impl OpenSocket {
     pub(super) fn no_answer(&self, dialer: &Dialer) -> String {
         let address = dialer.address_at(self.peer);
         match self.stream.phase() {
-            None => reason_text::no_answer(&address, RESPONSE_TIMEOUT),
+            None => reason_text::no_connack(&address, RESPONSE_TIMEOUT),
             Some(phase) => reason_text::no_handshake(&address, phase, RESPONSE_TIMEOUT),
         }
     }
@@ -152,6 +155,11 @@ impl OpenSocket {
             }
             _ => text,
         }
+    }
+
+    /// Broker, with the address that the connection has reached.
+    pub(super) fn address(&self, dialer: &Dialer) -> String {
+        dialer.address_at(self.peer)
     }
 
     /// Appends a packet to the queue. Returns the number of bytes that its message takes there.
@@ -186,18 +194,19 @@ impl OpenSocket {
             Err(error) => Err(self.failed(&error, dialer)),
             Ok(Received::Closed) => Err(self.closed(dialer)),
             Ok(Received::Data(bytes)) => {
-                if !self.codec.is_accepted()
+                // TLS may consume all bytes.
+                let is_first = !self.has_answered;
+                self.has_answered |= !bytes.is_empty();
+                if is_first
                     && let Some(why) =
                         reason_text::speaks_other(&dialer.address_at(self.peer), dialer.broker(), bytes)
                 {
                     return Err(why.into());
                 }
-                match self.codec.read(bytes, &mut scratch.incoming) {
-                    Ok(()) => Ok(true),
-                    Err(violation) => {
-                        Err(format!("the broker violated the MQTT protocol: {violation}").into())
-                    }
-                }
+                let read = self.codec.read(bytes, &mut scratch.incoming);
+                read.map(|()| true).map_err(|violation| {
+                    reason_text::violated(&dialer.address_at(self.peer), violation).into()
+                })
             }
         }
     }

@@ -165,7 +165,7 @@ fn connack(packet: ConnAckPacket, wire_code: Option<u8>) -> Result<Packet, Close
         let code = wire_code.unwrap_or(packet.reason_code.into());
         let answer = NegativeAnswer::new(AnswerPacket::ConnAck, code);
         let answer = answer.with_reason_string(reason_string(&packet.properties));
-        let reason = reason_text::connection_refused(packet.reason_code);
+        let reason = reason_text::connection_refused(packet.reason_code) + &other_server(&packet.properties);
         return Ok(Packet::Closed(Disconnection::by_broker(reason, answer)));
     }
     let mut accepted = AcceptedConnAck {
@@ -233,7 +233,16 @@ fn disconnection(packet: &DisconnectPacket) -> Disconnection {
     if packet.reason_code == ReasonCode::SessionTakenOver {
         reason.push_str(reason_text::DOUBLED_CLIENT_ID);
     }
+    reason.push_str(&other_server(&packet.properties));
     Disconnection::by_broker(reason, answer)
+}
+
+/// The server that a broker names instead of itself (sections 3.2.2.3.16 and 3.14.2.2.5).
+fn other_server(properties: &Properties) -> String {
+    match properties.get(Id::ServerReference) {
+        Some(Value::Utf8String(name)) => format!(" (it names `{name}`)"),
+        _ => String::new(),
+    }
 }
 
 fn reason_string(properties: &Properties) -> Option<Arc<str>> {
