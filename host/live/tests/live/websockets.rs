@@ -275,12 +275,12 @@ async fn a_server_that_is_no_mqtt_broker_is_told_in_words() {
         ),
         (
             b"{accept}\x88\x09\x03\xf0go away",
-            "the broker closed the WebSocket with the code 1008 (policy violation): go away",
+            " closed the WebSocket with the code 1008 (policy violation): go away",
         ),
-        (b"{accept}\x88\x00", "the broker closed the WebSocket without a code"),
+        (b"{accept}\x88\x00", " closed the WebSocket without a code"),
         (b"{accept}\xc2\x01x", "reserved bits"),
         (b"{accept}\x80\x01x", "fragments of messages in the wrong order"),
-        (b"{accept}\x82\x02\x00\x00", "the broker violated the MQTT protocol"),
+        (b"{accept}\x82\x02\x00\x00", " violated the MQTT protocol"),
     ];
     for (answer, expected) in cases {
         let broker = websocket(server(answer), "/mqtt?token=s3cret");
