@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use wasmote_fleet::actions::entry::TimelineEntry;
 use wasmote_fleet::config::Group;
+use wasmote_fleet::config::identity::options::NameEntry;
 use wasmote_fleet::strip_nulls::strip_nulls;
+use wasmote_mqtt::device_id::Identity;
 
 use super::Api;
 use super::endpoint::{Endpoint, get};
@@ -61,7 +63,7 @@ fn document(api: &Api, entries: &[TimelineEntry]) -> Result<String, toml::ser::E
         "seeds": [api.run_info.seed.value()],
         "topic_root": &*api.run_info.topic_root,
         "faults": api.run_info.faults.document,
-        "group": api.versions.initial_groups().iter().map(group).collect::<Vec<_>>(),
+        "group": api.versions.initial_groups().iter().map(|it| group(api, it)).collect::<Vec<_>>(),
         "timeline": entries,
     });
     strip_nulls(&mut plan);
@@ -74,12 +76,22 @@ fn document(api: &Api, entries: &[TimelineEntry]) -> Result<String, toml::ser::E
 }
 
 /// A group as a plan writes it.
-fn group(group: &Group) -> Value {
+fn group(api: &Api, group: &Group) -> Value {
     let mut entry = Map::new();
     entry.insert("name".into(), group.name.clone().into());
     entry.insert("behaviour".into(), group.behaviour.text().into());
     entry.insert("count".into(), group.count.into());
     entry.insert("config".into(), group.config.clone().into());
+    if group.names.is_some() {
+        let devices = api.fleet.devices();
+        let own = devices.iter().filter(|device| *device.group == *group.name).take(group.count as usize);
+        let name = |device: &Arc<Identity>| NameEntry::Both {
+            name: device.id.to_string(),
+            client_id: device.client_id().to_owned(),
+        };
+        let names: Vec<NameEntry> = own.map(name).collect();
+        entry.insert("identity".into(), json!({"names": names}));
+    }
     if let Some(faults) = &group.faults {
         entry.insert("faults".into(), json!(faults.document));
     }

@@ -68,7 +68,9 @@ fn counts_agree(version: &str) {
     let came = broker.log.count(|line| line.contains("New client connected") && of_ours(line));
     broker.log.wait(came, DEFAULT_TIMEOUT, |line| ended(line) && of_ours(line));
     let wills = broker.log.count(|line| left(line) && line.contains("heartbeat-"));
-    let seen = subscriber.lines.wait(sent + wills, DEFAULT_TIMEOUT, |_| true).len();
+    // At its end the run discards the retained messages of its devices by empty ones.
+    let has_payload = |line: &str| line.trim_end().contains(' ');
+    let seen = subscriber.lines.wait(sent + wills, DEFAULT_TIMEOUT, has_payload).len();
     assert_eq!(seen, sent + wills, "the broker delivered all sent messages");
     // 10 % of the messages outside of silences are lost; tolerance of 4 standard deviations.
     let offered = (sent + lost) as f64;

@@ -81,7 +81,7 @@ fn refused_messages_are_in_all_results_and_miss_a_threshold() {
     let report = std::fs::read_to_string(folder.join("report.html")).expect("a report");
     assert!(report.contains("Messages or requests were refused") && report.contains(ANSWER));
     let rows = std::fs::read_to_string(folder.join("timeseries.csv")).expect("a table");
-    assert!(rows.lines().next().expect("a header").ends_with(",refused"), "{rows}");
+    assert!(rows.lines().next().expect("a header").contains(",refused"), "{rows}");
 }
 
 #[test]

@@ -179,7 +179,7 @@ pub enum Names {
 
 /// A device of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum NameEntry {
     /// The client id, from which the name follows.
     ClientId(String),
