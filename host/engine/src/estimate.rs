@@ -10,6 +10,8 @@ const MIB: u64 = 1 << 20;
 
 /// Memory of the child process before it compiles anything.
 const BASE_BYTES: u64 = 3 * MIB;
+/// Least memory for the child process. With less, it may fail to fail: a failed allocation can stop it for good.
+const LEAST_BYTES: u64 = 4 * MIB;
 /// Share of the estimate that every component needs. Code of plain arithmetic takes 41 %; the accesses to memory in real
 /// code take more.
 const LEAST_PERCENT: u64 = 40;
@@ -80,7 +82,7 @@ impl Estimate {
 
     /// Bytes with which compiling certainly fails.
     pub(crate) fn too_few_bytes(&self, mode: CompileMode) -> u64 {
-        self.compile_bytes(mode) / 100 * LEAST_PERCENT
+        (self.compile_bytes(mode) / 100 * LEAST_PERCENT).max(LEAST_BYTES)
     }
 
     /// Bytes of the machine code, as they are stored.

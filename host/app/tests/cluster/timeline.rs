@@ -116,14 +116,24 @@ fn devices_are_added_and_the_later_timeline_reaches_them() {
 fn a_group_is_configured_and_swapped_on_its_pods() {
     let plan = TWO_GROUPS.replace("count = 1\nconfig = { interval = \"500ms\" }\n", "count = 1\n");
     let timeline = "\n[[timeline]]\nat = \"1s\"\nconfigure = { group = \"west\", config = { interval = \"200ms\" } }\n\
-        \n[[timeline]]\nat = \"4s\"\nswap = { group = \"east\", behaviour = \"sensor\", \
-        config = { report_interval = \"300ms\" }, trial = \"1s\" }\n\
+        \n[[timeline]]\nat = \"2s\"\nswap = { group = \"east\", behaviour = \"v2.wasm\", trial = \"1s\" }\n\
+        \n[[timeline]]\nat = \"4s\"\nconfigure = { group = \"east\", behaviour = \"sensor\", \
+        config = { report_interval = \"300ms\" } }\n\
         \n[[timeline]]\nat = \"5s\"\nswap = { group = \"west\", devices = [\"west-1\"], behaviour = \"heartbeat\", \
         config = { interval = \"100ms\" } }\n";
-    let (_cluster, folder) = run(&[&plan, timeline].concat());
-    assert_eq!(done(&folder), ["plan,configure,1,2,0", "plan,swap,4,1,0", "plan,swap,5,2,0"]);
+    let cluster = with_plan(&[&plan, timeline].concat());
+    // The heartbeat with another SHA-256: a custom section follows.
+    let heartbeat = wasmote_fleet::builtins::find("heartbeat").unwrap().bytes;
+    fs::write(cluster.path().join("v2.wasm"), [heartbeat, b"\0\x02\x01v"].concat()).unwrap();
+    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
+    let folder = results(cluster.path());
+    assert_eq!(
+        done(&folder),
+        ["plan,configure,1,2,0", "plan,swap,2,1,0", "plan,configure,4,1,0", "plan,swap,5,2,0"]
+    );
     let log = |pod: &str| fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
-    assert!(log("iot-east-1").contains("wasmote/east-0/telemetry"), "{}", log("iot-east-1"));
+    let east = log("iot-east-1");
+    assert!(east.contains("behaviour v2: ") && east.contains("wasmote/east-0/telemetry"), "{east}");
     assert!(
         log("iot-west-2").contains("group west: 1 of 1 devices have another configuration"),
         "{}",
@@ -133,7 +143,7 @@ fn a_group_is_configured_and_swapped_on_its_pods() {
     // A configuration restarts the devices; a swap keeps their sessions.
     let broker = fs::read_to_string(folder.join("broker.log")).unwrap();
     let connects = |device: &str| broker.matches(&format!(" as {device} (")).count();
-    assert_eq!([connects("west-0"), connects("west-1"), connects("east-0")], [2, 2, 1], "{broker}");
+    assert_eq!([connects("west-0"), connects("west-1"), connects("east-0")], [2, 2, 2], "{broker}");
 }
 
 /// A version that no device takes over makes the collection partial.

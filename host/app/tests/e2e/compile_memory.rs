@@ -19,6 +19,7 @@ fn compiles_within(bytes: u64, mode: CompileMode, component: &[u8]) -> bool {
     };
     let mut child = Command::new(env!("CARGO_BIN_EXE_wasmote"))
         .args(["compile-component", target, &bytes.to_string(), "600"])
+        .env_clear()
         .env("RAYON_NUM_THREADS", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -53,7 +54,7 @@ const MODES: [CompileMode; 2] = [CompileMode::Quick, CompileMode::Full];
 #[test]
 fn the_estimate_suffices_for_shipped_and_generated_components() {
     let shipped = builtins::all().map(|builtin| (builtin.name.to_owned(), builtin.bytes.to_vec()));
-    let generated = [(2_000, 5, 0), (50, 100, 0), (2, 2_000, 0)].map(|(functions, accesses, segments)| {
+    let generated = [(2_000, 5, 0), (50, 100, 0), (2, 10_000, 0)].map(|(functions, accesses, segments)| {
         (format!("{functions} functions of {accesses}"), component(functions, accesses, segments))
     });
     for (name, bytes) in shipped.chain(generated) {
@@ -62,7 +63,7 @@ fn the_estimate_suffices_for_shipped_and_generated_components() {
             let needed = estimate.compile_bytes(mode);
             assert!(compiles_within(needed / 2 * 3, mode, &bytes), "{name} {mode:?}: {needed}");
             // The test above can fail, and the estimate grows with the component.
-            assert!(!compiles_within(1 << 20, mode, &bytes), "{name} {mode:?}");
+            assert!(!compiles_within(4 << 20, mode, &bytes), "{name} {mode:?}");
         }
     }
 }

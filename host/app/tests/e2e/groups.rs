@@ -103,25 +103,57 @@ fn a_configuration_is_replaced_with_and_without_a_restart() {
     fleet.stop();
 }
 
+/// The heartbeat with another SHA-256: a custom section of one name follows.
+fn next_version() -> Vec<u8> {
+    const SECTION: &[u8] = b"\0\x02\x01v";
+    let heartbeat = builtins::find("heartbeat").expect("it is built in").bytes;
+    [heartbeat, SECTION].concat()
+}
+
 #[test]
-fn another_behaviour_takes_over_without_a_new_connection() {
+fn another_version_takes_over_without_a_new_connection() {
+    let broker = Mosquitto::start();
+    let fleet = fleet(&broker, &["--devices", "2"]);
+    let (component, config) = (next_version(), json!({"interval": "100ms"}));
+    let change = json!({
+        "component": STANDARD.encode(&component), "sha256": sha256(&component), "config": config, "trial": "1s"
+    });
+    let (status, changed) = put(&fleet, &change);
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!((&changed["behaviour"], &changed["changed"]), (&json!("heartbeat"), &json!(2)));
+    assert_eq!(changed["sha256"], sha256(&component));
+    let known = fleet.get("/behaviours/heartbeat");
+    assert_eq!((&known["sha256"], &known["groups"]), (&changed["sha256"], &json!(["heartbeat"])), "{known}");
+    // A device that joins has the version of its group.
+    fleet.send("POST", "/groups/heartbeat/devices", r#"{"count": 1}"#);
+    fleet.wait_until("all have the version", A_MINUTE, |fleet| {
+        fleet.get("/behaviours/heartbeat")["versions"][0]["devices"] == 3
+    });
+    assert_eq!((connects(&broker, "heartbeat-0"), connects(&broker, "heartbeat-1")), (1, 1));
+    fleet.stop();
+}
+
+/// A sensor does not understand the state of a heartbeat, so the devices start again.
+#[test]
+fn another_behaviour_begins_with_a_restart() {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/+/telemetry");
     let fleet = fleet(&broker, &["--devices", "2"]);
     let config = json!({"report_interval": "300ms", "sample_interval": "100ms"});
-    let component = STANDARD.encode(sensor());
-    let change = json!({
-        "behaviour": "sensor", "component": component, "sha256": sha256(sensor()), "config": config, "trial": "1s"
-    });
+    let mut change = json!({"behaviour": "sensor", "component": STANDARD.encode(sensor()), "config": config});
+    let (status, refused) = put(&fleet, &change);
+    assert_eq!(
+        (status, refused.to_string().contains("all 2 devices keep the old version")),
+        (422, true),
+        "{refused}"
+    );
+    change["restart"] = true.into();
     let (status, changed) = put(&fleet, &change);
-    assert_eq!(status, 200, "{changed}");
-    assert_eq!((&changed["behaviour"], &changed["changed"]), (&json!("sensor"), &json!(2)));
-    assert_eq!(changed["sha256"], sha256(sensor()));
+    assert_eq!((status, &changed["changed"]), (200, &json!(2)), "{changed}");
     subscriber.wait(4, "/telemetry", DEFAULT_TIMEOUT);
-    assert_eq!((connects(&broker, "heartbeat-0"), connects(&broker, "heartbeat-1")), (1, 1));
+    assert_eq!((connects(&broker, "heartbeat-0"), connects(&broker, "heartbeat-1")), (2, 2));
     let known = fleet.get("/behaviours/sensor");
     assert_eq!((&known["groups"], &known["devices"]), (&json!(["heartbeat"]), &json!(2)), "{known}");
-    // A device that joins has the behaviour of its group.
     fleet.send("POST", "/groups/heartbeat/devices", r#"{"count": 1}"#);
     subscriber.lines.wait(1, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-2/telemetry"));
     fleet.stop();

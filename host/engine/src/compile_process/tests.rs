@@ -107,6 +107,17 @@ fn a_component_that_is_too_large_is_refused_in_words_before_a_child_starts() {
     );
 }
 
+/// A child with less may never end.
+#[test]
+fn no_child_starts_with_less_than_four_mebibytes() {
+    for bytes in [0, 1 << 20, (4 << 20) - 1] {
+        let limit = MemoryLimit { bytes, container: Some(16 << 20) };
+        assert!(Memory::check(limit, CompileMode::Quick, &component(1, 1)).is_err(), "{bytes}");
+    }
+    let limit = MemoryLimit { bytes: 4 << 20, container: Some(16 << 20) };
+    assert!(Memory::check(limit, CompileMode::Quick, &component(1, 1)).is_ok());
+}
+
 /// Each thread of the compiler holds one function, so with less memory there are fewer.
 #[test]
 fn the_number_of_threads_follows_the_memory() {
