@@ -95,6 +95,12 @@ impl LiveRun {
             "" => wasmote(&args),
             shell => wasmote_after(shell, &args),
         };
+        // The memory that the program holds is measured, without what the allocator of the C library keeps for each thread.
+        command.envs([
+            ("MALLOC_TRIM_THRESHOLD_", "65536"),
+            ("MALLOC_TOP_PAD_", "0"),
+            ("MALLOC_MMAP_THRESHOLD_", "65536"),
+        ]);
         command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().expect("the program starts");
         let stderr = Lines::of(child.stderr.take().expect("a pipe"));
