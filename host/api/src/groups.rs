@@ -10,7 +10,8 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use wasmote_fleet::actions::Action;
 use wasmote_fleet::actions::add::Add;
@@ -33,8 +34,19 @@ use super::extract::{Body, Example, Group, JsonBody, is_json, wrong_type};
 #[serde(deny_unknown_fields)]
 struct MoreDevices {
     /// The number of devices.
+    #[serde(deserialize_with = "whole_number")]
     #[schemars(range(min = 1, max = 10_000))]
     count: u32,
+}
+
+/// Reads a whole number. JSON Schema counts `2.0` among the integers.
+fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    match is_whole {
+        true => Ok(number as u32),
+        false => Err(D::Error::custom(format!("expected a whole number from 0 on, found {number}"))),
+    }
 }
 
 impl Example for MoreDevices {
@@ -56,6 +68,7 @@ struct Joined {
 /// A change of a group. Fields that are absent stay as they are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("anyOf" = [{"required": ["component"]}, {"required": ["config"]}]))]
 struct BehaviourChange {
     /// The component in base64, plain or packed with gzip.
     #[schemars(extend("contentEncoding" = "base64"))]
