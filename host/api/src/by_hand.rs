@@ -1,6 +1,5 @@
 //! `GET /plan`: this fleet and the changes that users made to it, as a plan that repeats them.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State as Shared;
@@ -68,11 +67,8 @@ fn document(api: &Api, entries: &[TimelineEntry]) -> Result<String, toml::ser::E
     });
     strip_nulls(&mut plan);
     let changes = entries.len();
-    let mut text =
-        String::from("# This fleet, and the changes that were made to it over HTTP. Run it with\n");
-    let _ = writeln!(text, "#   wasmote experiment run by-hand.toml\n# Changes: {changes}.");
-    text.push_str(&toml::to_string_pretty(&plan)?);
-    Ok(text)
+    let header = "# This fleet, and the changes that were made to it over HTTP. Run it with\n#   wasmote experiment run by-hand.toml";
+    Ok(format!("{header}\n# Changes: {changes}.\n{}", toml::to_string_pretty(&plan)?))
 }
 
 /// A group as a plan writes it.

@@ -10,12 +10,13 @@ use wasmote_fleet::metrics::Snapshot;
 use wasmote_fleet::metrics::json::Metrics;
 use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_live::status::DeviceStatus;
+use wasmote_page::recording::State;
 
 use super::Api;
 use super::endpoint::{Endpoint, get};
 use super::error::ApiError;
 use super::extract::{Device, Params};
-use super::state::DeviceState;
+use super::state::{state_at, state_of};
 use super::status::DeviceView;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -33,7 +34,7 @@ struct Page {
     /// Only devices of this group
     group: Option<String>,
     /// Only devices in this state
-    state: Option<DeviceState>,
+    state: Option<State>,
 }
 
 /// A page of the list of devices.
@@ -62,7 +63,7 @@ struct DeviceRow {
     /// SHA-256 of the running component, or of the component for the next start.
     behaviour_version: String,
     /// State of the device.
-    state: DeviceState,
+    state: State,
     /// Reason why the device is not connected.
     why: Option<String>,
     /// Seconds since the behaviour started; null if it is not running.
@@ -137,12 +138,12 @@ async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<()
 }
 
 /// Lists the devices in a state. Queries all devices, because the fleet has no index by state.
-async fn by_state(api: &Api, page: &Page, state: DeviceState, listing: &mut Listing) -> Result<(), ApiError> {
+async fn by_state(api: &Api, page: &Page, state: State, listing: &mut Listing) -> Result<(), ApiError> {
     let devices = api.fleet.devices().len();
     for first in (0..devices).step_by(STATUS_BATCH) {
         for status in api.fleet.statuses(first..(first + STATUS_BATCH).min(devices)).await? {
             let in_group = page.group.as_ref().is_none_or(|group| **group == *status.identity.group);
-            if !in_group || DeviceState::of(&status, api.uptime()).0 != state {
+            if !in_group || state_of(&status).0 != state {
                 continue;
             }
             listing.total += 1;
@@ -155,7 +156,7 @@ async fn by_state(api: &Api, page: &Page, state: DeviceState, listing: &mut List
 }
 
 fn device_row(status: &DeviceStatus, api: &Api) -> DeviceRow {
-    let (state, why) = DeviceState::of(status, api.uptime());
+    let (state, why) = state_at(status, api.uptime());
     DeviceRow {
         device: status.identity.id.to_string(),
         group: status.identity.group.to_string(),

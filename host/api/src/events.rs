@@ -68,7 +68,7 @@ struct EventSelection {
 }
 
 /// Interval of the comments that keep proxies and clients from closing the stream.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

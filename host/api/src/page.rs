@@ -1,8 +1,8 @@
 //! The page in a browser: its files, the recording of this run, and additions to it.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
@@ -12,18 +12,15 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
-use tokio_stream::Stream;
+use futures::{Stream, StreamExt};
 use wasmote_page::assets::{INDEX, POLICY, asset};
 use wasmote_page::recording::{Group, Recording};
 
 use super::Api;
 use super::endpoint::{Endpoint, get};
 use super::error::ApiError;
-use super::recorder::{Kept, Recorder, next_addition};
-use futures::StreamExt;
-
-/// Interval of the comments that keep proxies and clients from closing the stream.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+use super::events::KEEP_ALIVE_INTERVAL;
+use super::recorder::{History, Recorder, next_addition};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -69,14 +66,13 @@ pub(super) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result
 
 async fn recording(Shared(api): Shared<Arc<Api>>) -> Json<Recording> {
     Recorder::start(&api);
-    let kept = api.recorder.follow().0;
-    Json(describe(&api, kept))
+    Json(describe(&api, api.recorder.follow().0))
 }
 
 async fn live(Shared(api): Shared<Arc<Api>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     Recorder::start(&api);
-    let (kept, receiver) = api.recorder.follow();
-    let json = serde_json::to_string(&describe(&api, kept)).unwrap_or_default();
+    let (history, receiver) = api.recorder.follow();
+    let json = serde_json::to_string(&describe(&api, history)).unwrap_or_default();
     let first = Event::default().event("recording").data(json);
     let additions = futures::stream::unfold(receiver, |mut receiver| async move {
         let addition = next_addition(&mut receiver).await?;
@@ -88,14 +84,13 @@ async fn live(Shared(api): Shared<Arc<Api>>) -> Sse<impl Stream<Item = Result<Ev
 }
 
 /// The recording of this run.
-fn describe(api: &Api, kept: Kept) -> Recording {
+fn describe(api: &Api, history: History) -> Recording {
     let devices = api.fleet.devices();
-    let groups: Vec<&String> = api.run_info.groups.keys().collect();
-    let group = |name: &str| groups.iter().position(|group| *group == name).unwrap_or_default() as u32;
-    let truncated = kept.truncated();
-    let states = (0..devices.len()).map(|at| kept.first.letters.get(at).copied().unwrap_or('d')).collect();
+    let groups: BTreeMap<&str, u32> = api.run_info.groups.keys().map(String::as_str).zip(0..).collect();
+    let truncated = history.truncated();
+    let states = (0..devices.len()).map(|at| history.first.letters.get(at).copied().unwrap_or('d')).collect();
     let now = api.fleet.now();
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let run_s = now.run.elapsed().as_secs_f64();
     Recording {
         format: Recording::FORMAT,
         live: true,
@@ -104,20 +99,23 @@ fn describe(api: &Api, kept: Kept) -> Recording {
         seed: api.run_info.seed.value().to_string(),
         broker: api.run_info.broker.clone(),
         topic_root: api.run_info.topic_root.to_string(),
-        began_unix_s: Some(unix - now.run.elapsed().as_secs_f64()),
+        began_unix_s: Some(now.wall.as_nanos() as f64 / 1e9 - run_s),
         groups: (api.run_info.groups.iter())
             .map(|(name, info)| Group { name: name.clone(), behaviour: info.behaviour.clone() })
             .collect(),
         names: devices.iter().map(|device| device.id.to_string()).collect(),
-        group_of: devices.iter().map(|device| group(&device.group)).collect(),
+        group_of: devices
+            .iter()
+            .map(|device| groups.get(&*device.group).copied().unwrap_or_default())
+            .collect(),
         links: links(api),
-        from_s: kept.from_s,
-        to_s: now.run.elapsed().as_secs_f64(),
+        from_s: history.from_s,
+        to_s: run_s,
         states,
-        reasons: kept.first.reasons,
-        changes: kept.changes.into(),
-        samples: kept.samples.into(),
-        marks: kept.marks.into(),
+        reasons: history.first.reasons,
+        changes: history.changes.into(),
+        samples: history.samples.into(),
+        marks: history.marks.into(),
         truncated,
         ..Recording::default()
     }

@@ -1,8 +1,8 @@
-//! Recorder: keeps what the page shows of this run, and tells open pages what changes.
+//! Recorder: keeps the recording of this run for pages, and sends additions to open pages.
 //!
-//! A task collects the devices that have an event, asks for their states a few times a second, and takes a sample every
-//! second. [`Recorder::recording`] has all that is kept; [`Recorder::subscribe`] has what is added from then on. What is
-//! kept has a limit in bytes: the oldest changes become part of the initial states.
+//! A task collects the devices that have an event, reads their states a few times a second, and takes a sample every
+//! second. [`Recorder::follow`] returns the recording and a receiver of later additions. The recording has a limit in bytes:
+//! the oldest changes become part of the initial states.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,7 +23,7 @@ use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
 
 use super::Api;
-use super::state::DeviceState;
+use super::state::state_of;
 
 /// Time between two looks at the devices that had events.
 const TICK: Duration = Duration::from_millis(200);
@@ -61,25 +61,33 @@ pub struct Recorder {
     is_started: OnceLock<()>,
 }
 
-/// What is kept of a run.
+/// Data of a run that the recorder keeps.
+#[derive(Debug, Default)]
+struct Kept {
+    history: History,
+    /// The latest states.
+    latest: States,
+    /// Bytes of changes and marks.
+    bytes: usize,
+    actions: Vec<TimelineEntry>,
+    action_bytes: usize,
+    lost_actions: u64,
+}
+
+/// The part that a page gets.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct History {
     /// Time of the oldest states.
     pub from_s: f64,
     /// The states at that time.
     pub first: States,
-    /// The latest states.
-    pub latest: States,
     /// Changes since then.
     pub changes: VecDeque<Change>,
     /// Samples.
     pub samples: VecDeque<Sample>,
     /// Marks.
     pub marks: VecDeque<Mark>,
-    bytes: usize,
-    actions: Vec<TimelineEntry>,
-    action_bytes: usize,
-    lost_actions: u64,
+    /// Whether older changes were forgotten.
     is_cut: bool,
 }
 
@@ -128,11 +136,10 @@ impl Recorder {
         });
     }
 
-    /// What is kept, and what is added from then on.
-    pub(super) fn follow(&self) -> (Kept, Receiver<Arc<Addition>>) {
+    /// The history so far, and a receiver of everything that is added later.
+    pub(super) fn follow(&self) -> (History, Receiver<Arc<Addition>>) {
         let kept = self.lock();
-        let copy = Kept { actions: Vec::new(), ..kept.clone() };
-        (copy, self.additions.subscribe())
+        (kept.history.clone(), self.additions.subscribe())
     }
 
     /// Keeps an action of a user, as a mark and for a plan.
@@ -166,8 +173,8 @@ impl Recorder {
     pub fn mark(&self, mark: Mark) {
         let mut kept = self.lock();
         self.tell("mark", &mark);
-        kept.bytes += size_of::<Mark>() + mark.text.len();
-        kept.marks.push_back(mark);
+        kept.bytes += mark_bytes(&mark);
+        kept.history.marks.push_back(mark);
         kept.limit();
     }
 
@@ -180,8 +187,8 @@ impl Recorder {
         self.tell("changes", &new);
         for change in new {
             kept.latest.set(&change);
-            kept.bytes += cost(&change);
-            kept.changes.push_back(change);
+            kept.bytes += change_bytes(&change);
+            kept.history.changes.push_back(change);
         }
         kept.limit();
     }
@@ -189,9 +196,10 @@ impl Recorder {
     fn add_sample(&self, sample: Sample) {
         let mut kept = self.lock();
         self.tell("sample", &sample);
-        kept.samples.push_back(sample);
-        if kept.samples.len() > MAX_SAMPLES {
-            kept.samples.pop_front();
+        let samples = &mut kept.history.samples;
+        samples.push_back(sample);
+        if samples.len() > MAX_SAMPLES {
+            samples.pop_front();
         }
     }
 
@@ -199,7 +207,7 @@ impl Recorder {
         if self.additions.receiver_count() > 0
             && let Ok(json) = serde_json::to_string(data)
         {
-            // Without receivers there is nobody to tell.
+            // Sending fails if the last receiver has just left.
             let _ = self.additions.send(Arc::new(Addition { kind, json }));
         }
     }
@@ -212,21 +220,24 @@ impl Recorder {
 impl Kept {
     /// Forgets the oldest changes and marks beyond the limit.
     fn limit(&mut self) {
+        let history = &mut self.history;
         while self.bytes > MAX_BYTES {
-            self.is_cut = true;
-            if let Some(change) = self.changes.pop_front() {
-                self.bytes -= cost(&change);
-                self.from_s = change.0;
-                self.first.set(&change);
-            } else if let Some(mark) = self.marks.pop_front() {
-                self.bytes -= size_of::<Mark>() + mark.text.len();
+            history.is_cut = true;
+            if let Some(change) = history.changes.pop_front() {
+                self.bytes -= change_bytes(&change);
+                history.from_s = change.0;
+                history.first.set(&change);
+            } else if let Some(mark) = history.marks.pop_front() {
+                self.bytes -= mark_bytes(&mark);
             } else {
                 break;
             }
         }
     }
+}
 
-    /// Sentence about what is no longer kept.
+impl History {
+    /// A sentence for users about changes that were forgotten; empty if there are none.
     pub fn truncated(&self) -> String {
         match self.is_cut {
             true => format!("Changes of states before {:.0} s are no longer kept.", self.from_s),
@@ -235,8 +246,12 @@ impl Kept {
     }
 }
 
-fn cost(change: &Change) -> usize {
+fn change_bytes(change: &Change) -> usize {
     size_of::<Change>() + change.3.as_ref().map_or(0, String::len)
+}
+
+fn mark_bytes(mark: &Mark) -> usize {
+    size_of::<Mark>() + mark.text.len()
 }
 
 async fn record(api: Arc<Api>) {
@@ -289,22 +304,18 @@ async fn look_at_all(api: &Api) {
 }
 
 async fn look_at(api: &Api, positions: std::ops::Range<usize>) {
-    // A fleet that stops answers no more, and the recording ends with it.
+    // A fleet that has stopped does not answer, and its recording ends.
     let Ok(statuses) = api.fleet.statuses(positions.clone()).await else { return };
     let now = api.uptime();
     let change = |(position, status): (usize, &DeviceStatus)| {
-        let (state, reason) = DeviceState::of(status, now);
-        let letter = wasmote_page::recording::State::from(state).letter();
-        Change(seconds(now), position as u32, letter, reason.map(stable_reason))
+        let (state, reason) = state_of(status);
+        Change(seconds(now), position as u32, state.letter(), reason.map(shortened))
     };
     api.recorder.add_changes(positions.zip(&statuses).map(change).collect());
 }
 
-/// A reason without the time until a restart, which would be another change at every look, and of limited length.
-fn stable_reason(mut reason: String) -> String {
-    if let Some(at) = reason.find("; starts again in ") {
-        reason.truncate(at);
-    }
+/// A reason of at most [`MAX_REASON`] bytes.
+fn shortened(mut reason: String) -> String {
     if reason.len() > MAX_REASON {
         reason.truncate(reason.floor_char_boundary(MAX_REASON));
         reason.push('…');
@@ -390,8 +401,8 @@ mod tests {
         let recorder = Recorder::default();
         recorder.add_changes(vec![change(1.0, 0, 'c', None), change(1.0, 1, 'o', Some("refused"))]);
         recorder.add_changes(vec![change(2.0, 0, 'c', None), change(2.0, 1, 'o', Some("time-out"))]);
-        let kept = recorder.follow().0;
-        assert_eq!(kept.changes.len(), 3);
+        let kept = recorder.lock();
+        assert_eq!(kept.history.changes.len(), 3);
         assert_eq!(kept.latest.letters, ['c', 'o']);
         assert_eq!(kept.latest.reasons[&1], "time-out");
     }
@@ -404,18 +415,19 @@ mod tests {
             let letter = if at % 2 == 0 { 'o' } else { 'c' };
             recorder.add_changes(vec![change(f64::from(at), at % 7, letter, Some(&format!("{reason}{at}")))]);
         }
-        let kept = recorder.follow().0;
-        assert!(kept.bytes <= MAX_BYTES && kept.changes.len() < 60_000);
-        let mut states = kept.first.clone();
-        assert_eq!(kept.from_s + 1.0, kept.changes[0].0);
-        kept.changes.iter().for_each(|change| states.set(change));
+        let kept = recorder.lock();
+        let history = &kept.history;
+        assert!(kept.bytes <= MAX_BYTES && history.changes.len() < 60_000);
+        let mut states = history.first.clone();
+        assert_eq!(history.from_s + 1.0, history.changes[0].0);
+        history.changes.iter().for_each(|change| states.set(change));
         assert_eq!(states.letters, kept.latest.letters);
-        assert!(kept.truncated().contains("no longer kept"));
+        assert!(history.truncated().contains("no longer kept"));
     }
 
     #[test]
-    fn reasons_have_no_countdown() {
-        assert_eq!(stable_reason("trap; starts again in 1.5 s".into()), "trap");
-        assert_eq!(stable_reason("é".repeat(150)).chars().count(), 101);
+    fn long_reasons_are_shortened() {
+        assert_eq!(shortened("trap".into()), "trap");
+        assert_eq!(shortened("é".repeat(150)).chars().count(), 101);
     }
 }

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_live::status::DeviceStatus;
+use wasmote_page::recording::State;
 
 use super::Api;
 use super::endpoint::{Endpoint, get};
 use super::error::ApiError;
 use super::extract::Params;
-use super::state::{ActiveFaultView, DeviceState};
+use super::state::{ActiveFaultView, state_at, state_of};
 
 /// State of one device.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -29,7 +30,7 @@ pub struct DeviceView {
     /// SHA-256 of the running component, or of the component for the next start.
     behaviour_version: String,
     /// State of the device.
-    state: DeviceState,
+    state: State,
     /// MQTT client identifier.
     client_id: String,
     /// Reason why the device is not connected.
@@ -50,7 +51,7 @@ impl DeviceView {
     /// Creates the view of a device at the current time.
     pub fn new(status: &DeviceStatus, api: &Api) -> Self {
         let now = api.uptime();
-        let (state, why) = DeviceState::of(status, now);
+        let (state, why) = state_at(status, now);
         Self {
             device: status.identity.id.to_string(),
             group: status.identity.group.to_string(),
@@ -80,7 +81,7 @@ struct FleetView {
     devices: usize,
     /// Number of devices by state.
     #[schemars(with = "BTreeMap<String, u64>")]
-    states: BTreeMap<DeviceState, u64>,
+    states: BTreeMap<State, u64>,
     /// The groups.
     groups: Vec<GroupView>,
     /// Seconds since the fleet started.
@@ -171,7 +172,7 @@ async fn fleet(api: &Api) -> Result<FleetView, ApiError> {
     for first in (0..view.devices).step_by(STATUS_BATCH) {
         let last = (first + STATUS_BATCH).min(view.devices);
         for status in api.fleet.statuses(first..last).await? {
-            *view.states.entry(DeviceState::of(&status, now).0).or_default() += 1;
+            *view.states.entry(state_of(&status).0).or_default() += 1;
             for fault in &status.active_faults {
                 *view.active_faults.entry(fault.id.to_string()).or_default() += 1;
             }

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// State of a device. Its text form is one letter, because a recording has one for each device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// State of a device. A recording writes it as one letter, because it has one for each device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// The device runs and is connected.
     Connected,
@@ -17,11 +18,11 @@ pub enum State {
     Offline,
     /// A fault pauses the MQTT loop of the device.
     Silent,
-    /// The device lost power, or its behaviour trapped; it restarts.
+    /// The device lost power, or its behaviour trapped; it restarts automatically.
     Crashed,
-    /// The device is switched off, or its battery is empty.
+    /// The device was stopped, or has not been started yet.
     Stopped,
-    /// The behaviour refused to start.
+    /// The behaviour of the device refused to start.
     Failed,
 }
 

@@ -1,6 +1,6 @@
 // A form for a JSON Schema: the fields of an object, with their descriptions, as inputs.
 
-import { el, fill } from "./dom.js";
+import { el } from "./dom.js";
 
 export function resolve(schema, root) {
   let found = schema;
@@ -99,10 +99,4 @@ function readInput(input, field, name, isRequired) {
     }
   }
   return text;
-}
-
-export function choose(element, label, options, onChange) {
-  const select = el("select", { "aria-label": label, onchange: () => onChange(select.value) },
-    options.map(([value, text]) => el("option", { value }, text)));
-  return fill(element, select);
 }

@@ -157,6 +157,11 @@ export class Store {
     return sums;
   }
 
+  // Time of an event on the clock of the run: recorded events have it, and those of a running host have that of the calendar.
+  timeOf(event) {
+    return event.t_s ?? event.ts - (this.about.began_unix_s ?? 0);
+  }
+
   // Changes of one device, in order.
   changesOf(position) {
     return this.changes.filter((change) => change.position === position);

@@ -181,7 +181,8 @@ export class DeviceView {
       fill(this.facts, history ?? el("p", { class: "hint" }, "No change so far."));
       return;
     }
-    const { metrics, detail } = { metrics: this.detail.metrics, detail: this.detail };
+    const { detail } = this;
+    const { metrics } = detail;
     const faults = detail.active_faults.map((fault) => fault.id + " (" + fault.kind + (fault.ends_in_s === undefined ? "" : ", ends in " + seconds(fault.ends_in_s)) + ")");
     const rows = [
       ["Behaviour", detail.behaviour + " " + detail.behaviour_version.slice(0, 12)],
@@ -198,7 +199,7 @@ export class DeviceView {
 }
 
 export function eventLine(event, kind, store) {
-  const atS = event.t_s ?? event.ts - (store.about.began_unix_s ?? 0);
+  const atS = store.timeOf(event);
   const message = event.topic === undefined ? event.message ?? event.reason : event.fault ? "by the fault " + event.fault : event.reason;
   const parts = [clock(atS), kind, event.topic, message, event.payload];
   return parts.filter((part) => part !== undefined && part !== null && part !== "").join("  ");

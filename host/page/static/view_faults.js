@@ -8,14 +8,12 @@ import { fieldsOf, resolve, schemaForm } from "./schema_form.js";
 export class FaultsView {
   constructor(app) {
     this.app = app;
-    this.scope = { kind: "fleet" };
     this.undo = [];
     this.scopePick = el("select", { id: "fault-scope", onchange: () => this.changeScope() });
     this.deviceName = el("input", { type: "search", id: "fault-device", placeholder: "name of a device", hidden: true, "aria-label": "Name of a device", onchange: () => this.changeScope() });
     this.current = el("div", { id: "faults-current" });
     this.kinds = el("select", { id: "fault-kind", onchange: () => this.showForm() });
     this.form = el("div", { id: "fault-form" });
-    this.history = el("div", {});
     this.element = el("div", { class: "view" });
     if (!app.store.isLive) {
       fill(this.element, panel("Faults", el("p", {}, "This is a recording: its faults are those of the plan. The marks on the plots are the changes during the run.")));
@@ -73,6 +71,12 @@ export class FaultsView {
     return "/faults";
   }
 
+  // The faults in force. The document is as it was sent, and may use either name of the list.
+  get faults() {
+    const { document } = this.view;
+    return document.fault ?? document.faults ?? [];
+  }
+
   async load() {
     await this.app.act(async () => {
       this.view = await getJson(this.path);
@@ -88,9 +92,8 @@ export class FaultsView {
   }
 
   showCurrent() {
-    const { document, origin, set_for: setFor, warnings } = this.view;
-    const faults = document.fault ?? document.faults ?? [];
-    const rows = faults.map((fault, at) => {
+    const { origin, set_for: setFor, warnings } = this.view;
+    const rows = this.faults.map((fault, at) => {
       const { kind, id, ...rest } = fault;
       const fields = Object.entries(rest).filter(([, value]) => value !== null).map(([name, value]) => name + " = " + JSON.stringify(value)).join(", ");
       return [id ?? kind, kind, el("span", { class: "mono" }, fields), el("button", { "data-remove": id ?? kind, onclick: () => this.remove(at) }, "Remove")];
@@ -103,14 +106,12 @@ export class FaultsView {
   async add() {
     await this.app.act(async () => {
       const fault = { kind: this.kinds.value, ...this.reader.read() };
-      const faults = [...(this.view.document.fault ?? this.view.document.faults ?? []), fault];
-      await this.put({ fault: faults });
+      await this.put({ fault: [...this.faults, fault] });
     });
   }
 
   async remove(at) {
-    const faults = (this.view.document.fault ?? this.view.document.faults ?? []).filter((_, index) => index !== at);
-    await this.app.act(() => this.put({ fault: faults }));
+    await this.put({ fault: this.faults.filter((_, index) => index !== at) });
   }
 
   async put(document) {

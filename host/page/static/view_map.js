@@ -1,7 +1,7 @@
 // All devices on one canvas: by the topology's layout, or as a grid of groups.
 
 import { el, fill } from "./dom.js";
-import { STATES, count } from "./format.js";
+import { STATES, codeOf, count } from "./format.js";
 
 const MAX_LINKS = 20000;
 
@@ -13,16 +13,15 @@ export class MapView {
     this.selected = new Set();
     this.scale = 1;
     this.offset = [0, 0];
-    this.pulses = [];
     this.canvas = el("canvas", { role: "img", tabindex: "0", "aria-label": "Map of the devices. Arrow keys move, plus and minus zoom." });
     this.tip = el("div", { class: "tip", hidden: true });
-    this.legend = el("div", { class: "legend", id: "legend" });
+    this.legend = el("div", { class: "legend" });
     this.found = el("p", { class: "hint", role: "status" });
     this.actions = el("div", { class: "row" });
     this.element = el("div", { class: "view" },
       el("section", { class: "panel" },
         el("div", { class: "row" },
-          el("label", {}, "Search ", el("input", { type: "search", id: "map-search", oninput: (event) => this.find(event.target.value) })),
+          el("label", {}, "Search ", el("input", { type: "search", oninput: (event) => this.find(event.target.value) })),
           el("label", {}, "Colour ", this.colourChoice()),
           el("button", { onclick: () => this.fit() }, "Show all"),
           el("button", { onclick: () => this.zoom(1.5) }, "Zoom in"),
@@ -38,7 +37,7 @@ export class MapView {
   }
 
   colourChoice() {
-    return el("select", { id: "map-colour", onchange: (event) => this.recolour(event.target.value) },
+    return el("select", { onchange: (event) => this.recolour(event.target.value) },
       [["state", "by state"], ["group", "by group"]].map(([value, text]) => el("option", { value }, text)));
   }
 
@@ -76,7 +75,6 @@ export class MapView {
     if (store.layout.length === total && total) store.layout.forEach(([x, y], at) => this.put(at, 0.03 + 0.94 * x, 0.03 + 0.94 * y));
     else if (store.links.length && total <= 400) this.placeByLinks(store, total);
     else this.placeAsGrid(store, total);
-    this.index = null;
   }
 
   put(at, x, y) {
@@ -313,13 +311,11 @@ export class MapView {
       [canvas.width, canvas.height] = [canvas.clientWidth * devicePixelRatio, canvas.clientHeight * devicePixelRatio];
       this.sized = true;
     }
-    const began = performance.now();
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
     this.paintLinks(context, store);
     this.paintDevices(context, store);
     this.paintArea(context);
-    this.paintMs = performance.now() - began;
   }
 
   colours() {
@@ -347,7 +343,7 @@ export class MapView {
     const total = this.xs.length;
     const size = Math.max(1.5, Math.min(11, (0.32 * this.scale * Math.sqrt((width * height) / Math.max(total, 1))) / devicePixelRatio)) * devicePixelRatio;
     const kinds = this.colourBy === "group" ? store.groupOf : store.codes;
-    const wantedCode = STATES.findIndex((state) => state.letter === this.filter);
+    const wantedCode = codeOf(this.filter);
     const isFaint = (at) => (this.filter !== null && store.codes[at] !== wantedCode) || (this.search && !this.matches.has(at));
     const showsSign = size > 6 * devicePixelRatio;
     const signs = [];

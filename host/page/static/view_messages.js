@@ -78,7 +78,7 @@ export class MessagesView {
 
   line(kind, event) {
     const { store } = this.app;
-    const atS = event.t_s ?? event.ts - (store.about.began_unix_s ?? 0);
+    const atS = store.timeOf(event);
     const payload = event.payload_base64 === undefined ? event.payload ?? "" : showPayload(fromBase64(event.payload_base64), this.how.value);
     const latency = event.latency_s === undefined || event.latency_s === null ? "" : " after " + (event.latency_s * 1000).toFixed(0) + " ms";
     const cause = event.fault ? " by the fault " + event.fault : event.reason ? ": " + event.reason : "";
