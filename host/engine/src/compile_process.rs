@@ -164,8 +164,8 @@ struct Memory {
 }
 
 impl Memory {
-    /// Refuses a component for which the memory cannot suffice, before a child is started: a container that runs out of
-    /// memory ends the program without a word.
+    /// Refuses a component for which the memory cannot suffice, before a child is started: in a container that runs out of
+    /// memory, the system kills the program, and no error tells why.
     fn check(limit: MemoryLimit, mode: CompileMode, component: &[u8]) -> Result<Self, LoadError> {
         let estimate = estimate_of(component)?;
         let most = thread::available_parallelism().map_or(1, NonZero::get) as u64;

@@ -16,10 +16,10 @@ use wasmote_sim::data::{Content, DataFiles, Format, Table};
 
 use crate::sha256::hex;
 
-/// Maximum number of tables that the process keeps. Devices that use an older one keep it, too.
+/// Maximum number of tables that the process keeps for later devices. A device keeps the table that it uses in any case.
 const MAX_TABLES: usize = 64;
 
-/// What tells versions of a file apart.
+/// Version of a file: its size and the time of its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct FileVersion {
     bytes: u64,

@@ -1,8 +1,9 @@
 //! Memory for compiling a component and for its machine code, estimated from the file.
 //!
-//! A compilation that runs out of memory in a container ends without a word. With an estimate it is refused before it starts,
-//! and manifests have limits that suffice. The factors were fitted to the child process that compiles, on x86-64 with two
-//! processors; docs/updates.md has the measured values. They are the larger one of resident and allocated anonymous memory.
+//! If a compilation uses up the memory of a container, the system kills it, and no error tells why. With an estimate it is
+//! refused before it starts, and manifests have limits that suffice. The factors were fitted to the child process that
+//! compiles, on x86-64 with two processors; docs/updates.md has the measured values. Each value is the larger one of resident
+//! and of allocated anonymous memory.
 
 use crate::compile_mode::CompileMode;
 
@@ -10,9 +11,9 @@ const MIB: u64 = 1 << 20;
 
 /// Memory of the child process before it compiles anything.
 const BASE_BYTES: u64 = 3 * MIB;
-/// Least memory for the child process. With less, it may fail to fail: a failed allocation can stop it for good.
+/// Least memory for the child process. With less, it may hang at a failed allocation instead of ending.
 const LEAST_BYTES: u64 = 4 * MIB;
-/// Share of the estimate that every component needs. Code of plain arithmetic takes 41 %; the accesses to memory in real
+/// Percentage of the estimate that every component needs. Code of plain arithmetic takes 41 %; the accesses to memory in real
 /// code take more.
 const LEAST_PERCENT: u64 = 40;
 
@@ -61,12 +62,12 @@ impl Estimate {
         Self { sizes }
     }
 
-    /// Bytes of memory of a process that compiles it on one thread.
+    /// Memory in bytes of a process that compiles the component on one thread.
     pub fn compile_bytes(&self, mode: CompileMode) -> u64 {
         self.compile_bytes_on(mode, 1)
     }
 
-    /// Bytes of memory of a process that compiles it on so many threads. The quick compiler has one.
+    /// Memory in bytes of a process that compiles the component on this number of threads. The quick compiler uses one.
     pub(crate) fn compile_bytes_on(&self, mode: CompileMode, threads: u64) -> u64 {
         let (factors, sizes) = (factors(mode), &self.sizes);
         let parts = [

@@ -9,8 +9,8 @@
 //! client for every device; live runs use it both in process and over TCP.
 //!
 //! * [`ids`]: identifiers of connections. [`options`]: configuration.
-//! * `sessions`: sessions of earlier and later runs. `reading`: handling of packets from the broker. [`suspects`]: messages at which the broker ends the
-//!   connection.
+//! * `sessions`: sessions of earlier and later runs. `reading`: handling of packets from the broker.
+//! * [`suspects`]: messages at which the broker ends the connection.
 
 pub mod ids;
 pub mod options;

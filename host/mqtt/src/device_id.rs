@@ -75,8 +75,8 @@ impl DeviceId {
 /// Digits of the hash at the end of a long name.
 const HASH_DIGITS: usize = 16;
 
-/// FNV-1a, which is the same on every platform.
-fn fnv1a(text: &str) -> u64 {
+/// FNV-1a hash, 64 bits, which is the same on every platform. It does not resist attacks.
+pub fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -13,7 +13,7 @@
 //! * [`budget`]: byte budgets of stores.
 //! * [`filter_tree`]: topic filters by level, to find the subscribers of a topic.
 //! * [`protocol`]: the protocol version. [`device_id`]: names of devices, which are their client identifiers.
-//! * [`time`]: instants of a run and of the calendar, in nanoseconds.
+//! * [`time`]: instants of a run and of the calendar, in nanoseconds. [`timestamp`]: times in payloads.
 //!
 //! The crate is deterministic: equal inputs give equal outputs, to the byte. `clippy.toml` lists the banned
 //! APIs with reasons.
@@ -30,5 +30,5 @@ pub mod origin;
 pub mod protocol;
 pub mod reason_text;
 pub mod time;
-mod timestamp;
+pub mod timestamp;
 pub mod topic;

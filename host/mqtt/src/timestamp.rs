@@ -7,6 +7,9 @@ use serde::de::IgnoredAny;
 
 use crate::time::WallTime;
 
+const SECOND: i128 = 1_000_000_000;
+const DAY_SECONDS: i128 = 86_400;
+
 /// A field of a JSON payload that should be a time.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -30,7 +33,10 @@ impl Stamp<'_> {
             Self::Number(seconds) => (*seconds >= 0.0).then_some(*seconds * 1e9),
             Self::Text(text) => match text.trim().parse::<f64>() {
                 Ok(seconds) => (seconds >= 0.0).then_some(seconds * 1e9),
-                Err(_) => return parse_date(text.trim()),
+                Err(_) => {
+                    let nanos = parse_iso8601(text.trim())?;
+                    return u64::try_from(nanos).ok().map(WallTime::from_nanos);
+                }
             },
             Self::Other(_) => None,
         };
@@ -49,86 +55,85 @@ impl Stamp<'_> {
     }
 }
 
-/// Parses a date with a time, such as `2026-01-01T00:00:30.5Z` or `2026-01-01 01:00+01:00`. Without an offset it is UTC.
-fn parse_date(text: &str) -> Option<WallTime> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let mut parts = date.split('-');
-    let (year, month, day) =
-        (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
-    if parts.next().is_some()
-        || !(1..=12).contains(&month)
-        || !(1..=days_in_month(year, month)).contains(&day)
-    {
+/// Nanoseconds since 1970 of a date, such as `2026-01-01`, with a time such as `2026-01-01T00:00:30.5+01:00` or
+/// `2026-01-01 00:00`. A time without an offset is UTC.
+pub fn parse_iso8601(text: &str) -> Option<i128> {
+    let mut rest = text.trim_ascii();
+    let (year, month, day) = (digits(&mut rest, 4)?, after(&mut rest, "-", 2)?, after(&mut rest, "-", 2)?);
+    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
         return None;
     }
-    let midnight = days_since_1970(year, month, day) * 86_400;
-    let (seconds, nanos) = match rest.strip_prefix(['T', 't', ' ']) {
-        None if rest.is_empty() => (0, 0),
-        None => return None,
-        Some(rest) => time_of_day(rest)?,
+    let midnight = days_since_1970(year, month, day) * DAY_SECONDS * SECOND;
+    if rest.is_empty() {
+        return Some(midnight);
+    }
+    rest = rest.strip_prefix(['T', 't', ' '])?;
+    let (hour, minute) = (digits(&mut rest, 2)?, after(&mut rest, ":", 2)?);
+    let (mut second, mut fraction) = (0, 0);
+    if rest.starts_with(':') {
+        second = after(&mut rest, ":", 2)?;
+        if let Some(decimals) = rest.strip_prefix(['.', ',']) {
+            let end = decimals.bytes().take_while(u8::is_ascii_digit).count();
+            fraction = fraction_nanos(&decimals[..end])?;
+            rest = &decimals[end..];
+        }
+    }
+    let offset = match rest {
+        "Z" | "z" | "" => 0,
+        _ => {
+            let sign = if rest.starts_with('-') { -60 } else { 60 };
+            rest = rest.strip_prefix(['+', '-'])?;
+            let hours = digits(&mut rest, 2)?;
+            rest = rest.strip_prefix(':').unwrap_or(rest);
+            let minutes = if rest.is_empty() { 0 } else { digits(&mut rest, 2)? };
+            if hours > 23 || minutes > 59 || !rest.is_empty() {
+                return None;
+            }
+            sign * (hours * 60 + minutes)
+        }
     };
-    let seconds = u64::try_from(midnight + seconds).ok()?;
-    Some(WallTime::from_nanos(seconds.checked_mul(1_000_000_000)?.checked_add(nanos)?))
+    let in_range = hour < 24 && minute < 60 && second < 61;
+    in_range.then(|| midnight + (hour * 3_600 + minute * 60 + second - offset) * SECOND + fraction)
 }
 
-/// Seconds since midnight in UTC, and nanoseconds.
-fn time_of_day(text: &str) -> Option<(i64, u64)> {
-    let (clock, offset) = match text.strip_suffix(['Z', 'z']) {
-        Some(clock) => (clock, 0),
-        None => match text.rfind(['+', '-']) {
-            Some(sign) => (&text[..sign], offset(&text[sign..])?),
-            None => (text, 0),
-        },
-    };
-    let (clock, nanos) = match clock.split_once(['.', ',']) {
-        Some((clock, fraction)) => (clock, fraction_nanos(fraction)?),
-        None => (clock, 0),
-    };
-    let mut parts = clock.split(':');
-    let (hour, minute) = (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
-    let second = parts.next().map_or(Some(0), |second| digits(second, 2))?;
-    let valid = parts.next().is_none() && hour < 24 && minute < 60 && second <= 60;
-    valid.then_some((hour * 3_600 + minute * 60 + second - offset, nanos))
-}
-
-/// An offset from UTC such as `+01:00`, `-0500` or `+01`, in seconds.
-fn offset(text: &str) -> Option<i64> {
-    let (sign, digits_only) = (if text.starts_with('-') { -1 } else { 1 }, text[1..].replacen(':', "", 1));
-    let (hours, minutes) = match digits_only.len() {
-        2 => (digits(&digits_only, 2)?, 0),
-        4 => (digits(digits_only.get(..2)?, 2)?, digits(digits_only.get(2..)?, 2)?),
-        _ => return None,
-    };
-    (hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
-}
-
-/// Nanoseconds of a fraction of a second. Further digits are cut off.
-fn fraction_nanos(digits: &str) -> Option<u64> {
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+/// Nanoseconds of a fraction of a second, which is a text of digits. Further digits are cut off.
+fn fraction_nanos(digits: &str) -> Option<i128> {
+    if digits.is_empty() {
         return None;
     }
     format!("{digits:0<9}").get(..9)?.parse().ok()
 }
 
-/// A number of exactly this many digits.
-fn digits(text: &str, count: usize) -> Option<i64> {
-    (text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+/// Takes a number of exactly this many digits.
+fn digits(rest: &mut &str, count: usize) -> Option<i128> {
+    let taken = rest.get(..count).filter(|taken| taken.bytes().all(|byte| byte.is_ascii_digit()))?;
+    *rest = &rest[count..];
+    taken.parse().ok()
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+/// Takes a number after a separator.
+fn after(rest: &mut &str, separator: &str, count: usize) -> Option<i128> {
+    *rest = rest.strip_prefix(separator)?;
+    digits(rest, count)
+}
+
+fn days_in_month(year: i128, month: i128) -> i128 {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
+        2 => 28 + i128::from(is_leap),
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
 }
 
-/// Days from 1970-01-01 to a date. The year begins in March here, so that a leap day is the last day of its year.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+/// Days from 1970-01-01 to a date. The year is counted from March, so that the leap day is its last day.
+pub fn days_since_1970(year: i128, month: i128, day: i128) -> i128 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (153 * month + 2) / 5 + day - 719_469
+    365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day
+        - 719_469
 }
 
 #[cfg(test)]

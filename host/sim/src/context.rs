@@ -99,7 +99,7 @@ struct Inner {
     timers: Timers,
     subscriptions: BTreeMap<TopicFilter, Qos>,
     layout: Option<Arc<Layout>>,
-    /// Ways back from filters on the wire to the topics of the behaviour.
+    /// Routes by filter on the wire. A route gives a received message the topic of the behaviour.
     routes: BTreeMap<TopicFilter, Route>,
     store: StateStore,
     metrics: Metrics,
@@ -333,8 +333,8 @@ impl Context {
     /// Sets or moves a timer. It fires at least [`MIN_TIMER_DELAY`] from now, or with a driver that
     /// [catches up](crate::device::Device::catch_up) from the time for which the present timer was intended.
     pub fn set_timer(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
-        // A behaviour with a schedule that has fallen behind sets a timer between the one that it handles and now. An earlier
-        // time only means "at once".
+        // A behaviour that is behind its schedule sets a timer after the intended time of the present one, but before now. An
+        // even earlier time only means "at once".
         let handled = self.0.now - self.0.late;
         let is_behind = at > handled && at < self.0.now;
         let earliest = if is_behind && self.0.catches_up { handled } else { self.0.now };
@@ -433,7 +433,8 @@ impl Context {
         self.0.late = late;
     }
 
-    /// Sets the layout of the next instance. Subscriptions of another layout stay, without a way back.
+    /// Sets the layout of the next instance. Subscriptions of another layout stay, but their messages keep the topics that
+    /// they have on the wire.
     pub(crate) fn set_layout(&mut self, layout: Option<Arc<Layout>>) {
         if self.0.layout != layout {
             self.0.layout = layout;

@@ -140,10 +140,7 @@ impl Table {
         }
         let end = lines.offset();
         // Empty lines may follow the last row.
-        let next = match lines.skip_empty()? {
-            true => Some(lines.line_start()),
-            false => None,
-        };
+        let next = lines.skip_empty()?.then(|| lines.offset());
         Ok(Batch { rows, next, bytes: end - position })
     }
 

@@ -14,7 +14,7 @@ use wasmote_mqtt::time::WallTime;
 
 use crate::histogram::Histogram;
 
-/// Longest latency that is taken for one. A greater difference of two clocks shows a time in the wrong unit, or a clock that
+/// Longest plausible latency. A greater difference of two clocks shows a time in the wrong unit, or a clock that
 /// was never set.
 pub const MAX_PLAUSIBLE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -52,7 +52,7 @@ impl ImplausibleCounts {
 pub struct ImplausibleLatency {
     /// Sender of the message.
     pub from: DeviceId,
-    /// Seconds by which the message is old, or as an error, by which it is from the future.
+    /// Age of the message; as an error, the time by which it is from the future.
     pub age: Result<Duration, Duration>,
 }
 

@@ -28,9 +28,9 @@ use wasmote_mqtt::topic::{Topic, TopicFilter};
 use payload::{Payload, Surroundings};
 use template::{Placeholder, Template, Values};
 
-/// Exact numbers and times, which tables of data have, too.
+/// Exact numbers and times, for tables of data.
 pub(crate) mod exact {
-    pub(crate) use super::time::{parse_iso8601, scaled};
+    pub(crate) use super::time::scaled;
     pub(crate) use super::value::{Value, is_number, parse};
 }
 
@@ -207,7 +207,7 @@ impl Layout {
         if let Some((topic, values)) = &found
             && let Some(wire) = self.wire(*topic)
         {
-            // A topic has no wildcard, so what is not known is the device's own.
+            // The device publishes the message, so client identifier, group and index are its own.
             let values = Values {
                 client_id: Some(identity.client_id().to_owned()),
                 group: Some(identity.group.to_string()),
@@ -238,7 +238,7 @@ impl Layout {
         Ok(message)
     }
 
-    /// The layout of payloads in general, which leaves those alone that are no JSON objects, such as `online`.
+    /// The layout of all other payloads, if this one is a JSON object. Others, such as `online`, stay as they are.
     fn default_for(&self, message: &Message) -> Option<&Payload> {
         let first = message.payload.iter().find(|byte| !byte.is_ascii_whitespace());
         self.payload.as_ref().filter(|_| first == Some(&b'{'))
@@ -290,15 +290,11 @@ impl Layout {
             let mut known = route.asked.clone();
             // A wildcard stands for any device.
             known.device.take_if(|device| *device == "+");
-            let wire = self.wire(route.topic);
-            let own;
-            let template = match (wire, route.topic) {
+            let template = match (self.wire(route.topic), route.topic) {
                 (Some(wire), _) => wire,
                 (None, TopicOf::Named(at)) => &self.named[at].own,
-                (None, TopicOf::Other) => {
-                    own = Template::parse("{root}/{device}/{name}", CONFIG_KEY).ok()?;
-                    &own
-                }
+                // `find` returns other topics only if they have a template.
+                (None, TopicOf::Other) => return None,
             };
             let values = template.matches(root, message.topic.as_str(), &known)?;
             Some((template.literal_length(), route.topic, values))
@@ -312,7 +308,7 @@ impl Layout {
         let device;
         (message, device) = self.inbound_payload(message, named.and_then(|topic| topic.payload.as_ref()));
         if self.wire(topic).is_some() {
-            // A topic without the device leaves it to the message.
+            // If the topic does not name the device, the message may.
             if values.device.is_none() {
                 values.device = device
                     .or_else(|| sender(&message))
@@ -335,7 +331,7 @@ impl Layout {
     fn inbound_payload(&self, mut message: Message, payload: Option<&Payload>) -> (Message, Option<String>) {
         let decoded = match payload {
             Some(payload) => payload.decode(&message.payload),
-            // The layout of payloads in general writes nothing but objects.
+            // The layout of all other payloads writes only objects.
             None => {
                 let decoded = self.payload.as_ref().and_then(|payload| payload.decode(&message.payload));
                 decoded.filter(|(payload, _)| payload.first() == Some(&b'{'))

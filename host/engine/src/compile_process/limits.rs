@@ -34,8 +34,8 @@ impl CompileLimits {
         self.memory_in(ContainerMemory::read(Path::new("/sys/fs/cgroup")))
     }
 
-    /// The rest of the container's memory is for the machine code, which this process receives while the other one still
-    /// has it.
+    /// The memory limit in a container. The process that compiles gets three quarters of what is left. This process needs the
+    /// rest for the machine code, which both have while it is sent.
     fn memory_in(&self, container: Option<ContainerMemory>) -> MemoryLimit {
         let available = container.map(|memory| (memory.left / 4 * 3, memory.all));
         match available.filter(|(bytes, _)| *bytes < self.memory_bytes) {

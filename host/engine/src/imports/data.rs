@@ -89,12 +89,15 @@ impl Host {
 
     /// Warns once of a file that is gone: its rows are still read.
     fn warn_of(&mut self, table: &ModelTable) -> wasmtime::Result<()> {
+        if self.has_warned_of_data {
+            return Ok(());
+        }
         match table.warning() {
-            Some(warning) if !self.has_warned_of_data => {
+            Some(warning) => {
                 self.has_warned_of_data = true;
                 self.log(LogLevel::Warn, warning)
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -56,17 +56,17 @@ pub struct Format {
     pub separator: u8,
     /// Whether numbers have a comma in place of a point.
     pub decimal_comma: bool,
-    /// Whether there is a header; `None` if its time column says so.
+    /// Whether the first line is a header. If `None`, it is one if it names a time column.
     pub header: Option<bool>,
     /// The column of times.
     pub time: Option<Column>,
     /// The column of values.
     pub value: Option<Column>,
-    /// Whether times are since 1970 or another beginning.
+    /// Whether times count from 1970 or another date, and not from the start of the recording.
     pub absolute: bool,
     /// Unit of times that are numbers.
     pub unit: TimeUnit,
-    /// Whether the table is a list in the configuration, whose rows have numbers and no lines.
+    /// Whether the table is a list in the configuration. Errors then name its rows instead of lines.
     pub is_list: bool,
 }
 

@@ -10,7 +10,7 @@ const MAX_LINE_BYTES: usize = 256 << 10;
 
 /// Text of a table, in a file or in memory.
 pub trait Content: Send + Sync {
-    /// Reads bytes at an offset, and returns their number: 0 at the end. The error says in words what is wrong, such as that
+    /// Reads bytes at an offset. Returns their number, which is 0 at the end. The error is a text for the user, such as that
     /// the file has changed.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, String>;
 
@@ -83,11 +83,6 @@ impl<'c> Lines<'c> {
     /// Offset of the next line.
     pub(super) fn offset(&self) -> u64 {
         self.end - (self.buffer.len() - self.taken) as u64
-    }
-
-    /// The same, after [`skip_empty`](Self::skip_empty).
-    pub(super) fn line_start(&self) -> u64 {
-        self.offset()
     }
 
     /// Skips a byte order mark.

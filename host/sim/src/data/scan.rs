@@ -1,12 +1,14 @@
 //! Check of all rows of a table, and the reader of single rows.
 //!
-//! Nothing is guessed: a row that cannot be read is an error with its line and column. A wrong value from the first second
-//! on would not be noticed.
+//! A row that cannot be read is an error with its line and column. No value is guessed, because nobody would notice a wrong
+//! one.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::layout::exact::{Value, is_number, parse, parse_iso8601, scaled};
+use wasmote_mqtt::timestamp::parse_iso8601;
+
+use crate::layout::exact::{Value, is_number, parse, scaled};
 
 use super::format::{Column, Format, Purpose, TimeUnit};
 use super::lines::{Content, Lines};
@@ -16,16 +18,16 @@ use super::{IndexEntry, Row, Table};
 const INDEX_BYTES: u64 = 8 << 10;
 /// Maximum number of columns.
 const MAX_COLUMNS: usize = 1_000;
-/// Larger times are no seconds since the start. They are more than three years.
+/// Smallest time that is too large for one since the start, in nanoseconds: more than three years.
 const ABSOLUTE: i128 = 100_000_000 * SECOND;
-/// Larger times are no seconds since 1970, but milliseconds.
+/// Smallest time that is too large for one since 1970, in nanoseconds: its number is in milliseconds and not in seconds.
 const MILLISECONDS: i128 = 100_000_000_000 * SECOND;
 const SECOND: i128 = 1_000_000_000;
 
 /// Names of the time column by which a header is recognized.
 const TIME_NAMES: [&str; 9] = ["seconds", "second", "sec", "s", "time", "time_s", "t", "timestamp", "ts"];
 
-/// What makes a line a header.
+/// End of an error about a missing header: how a header is recognized.
 const HEADER_HINT: &str =
     "; a header names its time column `seconds`, `time` or `timestamp`, or is announced by \"header\": true";
 
@@ -162,8 +164,7 @@ impl Table {
                 }
             });
         } else if time.is_none() && is_header {
-            time =
-                names.iter().position(|name| TIME_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)));
+            time = names.iter().position(|name| is_time_name(name));
         }
         let numbered = || (1..=all).map(|number| number.to_string()).collect();
         self.columns = Columns { names: if is_header { names } else { numbered() }, time, value };
@@ -319,7 +320,7 @@ impl<'t> Reader<'t> {
                 (Some(time.0), time.1)
             }
         };
-        let json = |value: Option<&Value>| value.map_or("null".into(), json_text);
+        let json = |value: Option<&Value>| value.map_or("null".into(), Value::json);
         self.cells = match value {
             Some(at) => {
                 let found = row.get(&names[*at]);
@@ -330,7 +331,7 @@ impl<'t> Reader<'t> {
                         return Err(format!(
                             "{}: expected a number, found {}",
                             place(&names[*at]),
-                            json_text(found)
+                            found.json()
                         ));
                     }
                 }
@@ -416,7 +417,8 @@ impl<'t> Reader<'t> {
         Some(format!("{sign}{zero}{short}")).filter(|number| is_number(number))
     }
 
-    /// A cell of a record as JSON: numbers, truth values and nothing are what they look like, unless they are in quotes.
+    /// JSON of a cell. A cell in quotes is a text. Of the others, an empty one is `null`, a number and a truth value keep
+    /// their type, and everything else is a text.
     fn json_cell(&self, cell: &Cell) -> String {
         let text = &cell.text;
         if !cell.is_quoted {
@@ -431,7 +433,7 @@ impl<'t> Reader<'t> {
                 return number;
             }
         }
-        json_text(&Value::Text(text.clone()))
+        Value::Text(text.clone()).json()
     }
 
     /// The cells of a line. A cell in quotes may contain separators, and quotes that are doubled.
@@ -477,23 +479,20 @@ fn json_row(text: &str) -> Option<Value> {
     parse(text).filter(|row| matches!(row, Value::Object(_)))
 }
 
-fn json_text(value: &Value) -> String {
-    let mut json = Vec::new();
-    value.write(&mut json);
-    String::from_utf8(json).unwrap_or_default()
-}
-
 fn is_gap(text: &str) -> bool {
     ["", "nan", "na", "null"].iter().any(|gap| text.eq_ignore_ascii_case(gap))
 }
 
-/// A line that says that it is a header: one of its cells is a usual name of a time, and none is a number.
+/// Whether a line is a header: one of its cells is a usual name of a time, and none is a number.
 fn is_header(cells: &[String]) -> bool {
-    let names_time = |cell: &String| TIME_NAMES.iter().any(|name| cell.eq_ignore_ascii_case(name));
-    cells.iter().any(names_time) && cells.iter().all(|cell| !is_number(cell))
+    cells.iter().any(|cell| is_time_name(cell)) && cells.iter().all(|cell| !is_number(cell))
 }
 
-/// What another format of the file suggests.
+fn is_time_name(cell: &str) -> bool {
+    TIME_NAMES.iter().any(|name| cell.eq_ignore_ascii_case(name))
+}
+
+/// End of an error about a row: the field of the configuration that may be wrong, to judge by characters in the cells.
 fn hint(format: &Format, cells: &[String]) -> &'static str {
     let any = |wanted: u8| cells.iter().any(|cell| cell.bytes().any(|byte| byte == wanted));
     match format.separator {

@@ -76,7 +76,7 @@ fn cbor_head(out: &mut Vec<u8>, major: u8, number: u64) {
     }
 }
 
-/// Reads one value of CBOR. `None` if the bytes are not exactly that, or have tags or values that JSON lacks.
+/// Reads one value of CBOR, without its tags. `None` if the bytes are not exactly that, or have values that JSON lacks.
 pub(super) fn read_cbor(bytes: &[u8]) -> Option<Value> {
     let mut reader = Reader { rest: bytes };
     let value = reader.cbor(MAX_DEPTH)?;
@@ -157,7 +157,7 @@ impl<'b> Reader<'b> {
             3 => self.text(number).map(Value::Text),
             4 => self.list(number, |reader| reader.cbor(depth)),
             5 => self.object(number, |reader| reader.cbor(depth)),
-            // A tag, such as that of a time, says what its value means.
+            // A tag, such as that of a time, is skipped: JSON has none.
             _ => self.cbor(depth),
         }
     }
@@ -238,7 +238,7 @@ fn half(bits: u16) -> f64 {
     if bits & 0x8000 == 0 { size } else { -size }
 }
 
-/// Bytes in a text, as JSON has none.
+/// Bytes as a text in Base64, because JSON has no bytes.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);

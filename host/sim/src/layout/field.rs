@@ -1,7 +1,7 @@
 //! Chosen fields of a payload, with their conversions.
 
 use super::binary::as_float;
-use super::time::{self, TimeFormat, scaled};
+use super::time::{FORMATS, TimeFormat, scaled};
 use super::value::{Value, is_number};
 use super::{LayoutError, check_members, member_text, wrong_type};
 
@@ -284,8 +284,7 @@ pub(super) fn check_path(path: &str, at: &str, known: Option<&[&str]>) -> Result
 
 /// Reads the name of a time format.
 pub(super) fn read_time(value: &serde_json::Value, at: &str) -> Result<TimeFormat, LayoutError> {
-    let named = time::NAMES.map(|name| (name, TimeFormat::of(name)));
-    choice(value, at, &named).and_then(|format| format.ok_or_else(|| wrong_type(at, "a time format", value)))
+    choice(value, at, &FORMATS)
 }
 
 /// Reads one of several words.

@@ -1,4 +1,4 @@
-//! Layout of payloads: the encoding, and what is in it.
+//! Layout of payloads: their encoding and their fields.
 
 use super::binary;
 use super::field::{Field, check_path, choice, read_time};
@@ -136,16 +136,15 @@ impl Payload {
         Ok(Self { encoding, fields, template, time, times, separator, header })
     }
 
-    /// The payload that stands for a behaviour's own. `None` if it would exceed the limit.
+    /// The payload on the wire for a payload of the behaviour. `None` if it would exceed the limit.
     pub(super) fn encode(&self, payload: &[u8], around: &Surroundings<'_>) -> Option<Vec<u8>> {
         let Ok(text) = str::from_utf8(payload) else { return Some(payload.to_vec()) };
-        let report = value::parse(text).unwrap_or_else(|| Value::Text(text.to_owned()));
-        let find = |path: &str| self.find(&report, path, around);
+        let mut report = value::parse(text).unwrap_or_else(|| Value::Text(text.to_owned()));
         if self.fields.is_empty() {
-            let mut report = report.clone();
             self.convert_times(&mut report, TimeFormat::write);
             return self.write(&report, around.limit);
         }
+        let find = |path: &str| self.find(&report, path, around);
         let mut bytes = 0_usize;
         let mut values = Vec::with_capacity(self.fields.len());
         for field in &self.fields {
@@ -217,7 +216,7 @@ impl Payload {
                 out = self.write_csv(cells.iter().map(|(name, value)| (name.as_str(), *value)));
             }
             Encoding::Json | Encoding::Text => match value {
-                // A text that is not JSON stays one.
+                // A payload that is not JSON stays as it is.
                 Value::Text(text) => out.extend_from_slice(text.as_bytes()),
                 value => value.write(&mut out),
             },
@@ -260,9 +259,9 @@ impl Payload {
             Encoding::Csv => self.read_csv(str::from_utf8(payload).ok()?)?,
             Encoding::Text => self.read_text(str::from_utf8(payload).ok()?)?,
         };
-        let (mut report, mut whole) = (named.clone(), None);
+        let (mut report, mut whole) = (named, None);
         if !self.fields.is_empty() {
-            report = Value::Object(Vec::new());
+            let named = std::mem::replace(&mut report, Value::Object(Vec::new()));
             for field in &self.fields {
                 let Some(path) = field.path() else { continue };
                 let value = field.original(named.get(&field.name)?);
@@ -281,11 +280,7 @@ impl Payload {
         let payload = match (whole, &report) {
             (Some(whole), _) => whole.plain(),
             (None, Value::Text(text)) => text.clone(),
-            (None, report) => {
-                let mut json = Vec::new();
-                report.write(&mut json);
-                String::from_utf8(json).ok()?
-            }
+            (None, report) => report.json(),
         };
         Some((payload.into_bytes(), device))
     }

@@ -1,5 +1,7 @@
 //! Formats of times, exact to the nanosecond.
 
+use wasmote_mqtt::timestamp::parse_iso8601;
+
 use super::value::{Value, is_number};
 
 /// Format of a time.
@@ -11,24 +13,19 @@ pub(super) enum TimeFormat {
     Epoch(i128),
 }
 
-/// Names of the formats in a layout.
-pub(super) const NAMES: [&str; 5] = ["iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"];
+/// The formats with their names in a layout.
+pub(super) const FORMATS: [(&str, TimeFormat); 5] = [
+    ("iso8601", TimeFormat::Iso8601),
+    ("epoch_s", TimeFormat::Epoch(SECOND)),
+    ("epoch_ms", TimeFormat::Epoch(1_000_000)),
+    ("epoch_us", TimeFormat::Epoch(1_000)),
+    ("epoch_ns", TimeFormat::Epoch(1)),
+];
 
 const SECOND: i128 = 1_000_000_000;
 const DAY_SECONDS: i128 = 86_400;
 
 impl TimeFormat {
-    pub(super) fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "iso8601" => Self::Iso8601,
-            "epoch_s" => Self::Epoch(SECOND),
-            "epoch_ms" => Self::Epoch(1_000_000),
-            "epoch_us" => Self::Epoch(1_000),
-            "epoch_ns" => Self::Epoch(1),
-            _ => return None,
-        })
-    }
-
     /// A time in seconds since 1970, as behaviours write it, in this format. Other values stay as they are.
     pub(super) fn write(self, seconds: &Value) -> Value {
         let Value::Number(text) = seconds else { return seconds.clone() };
@@ -101,79 +98,6 @@ fn iso8601(nanos: i128) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{decimals}Z"))
 }
 
-/// Nanoseconds since 1970 of a date, such as `2026-01-01`, with a time such as `2026-01-01T00:00:30.5+01:00` or
-/// `2026-01-01 00:00`. A time without an offset is UTC.
-pub(crate) fn parse_iso8601(text: &str) -> Option<i128> {
-    let mut rest = text.trim_ascii();
-    let (year, month, day) = (digits(&mut rest, 4)?, after(&mut rest, "-", 2)?, after(&mut rest, "-", 2)?);
-    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
-        return None;
-    }
-    let midnight = days(year, month, day) * DAY_SECONDS * SECOND;
-    if rest.is_empty() {
-        return Some(midnight);
-    }
-    rest = rest.strip_prefix(['T', 't', ' '])?;
-    let (hour, minute) = (digits(&mut rest, 2)?, after(&mut rest, ":", 2)?);
-    let (mut second, mut fraction) = (0, 0);
-    if rest.starts_with(':') {
-        second = after(&mut rest, ":", 2)?;
-        if let Some(decimals) = rest.strip_prefix(['.', ',']) {
-            let end = decimals.bytes().take_while(u8::is_ascii_digit).count();
-            fraction = scaled(&format!("0.{}", &decimals[..end]), 9)?;
-            rest = &decimals[end..];
-        }
-    }
-    let offset = match rest {
-        "Z" | "z" | "" => 0,
-        _ => {
-            let sign = if rest.starts_with('-') { -60 } else { 60 };
-            rest = rest.strip_prefix(['+', '-'])?;
-            let hours = digits(&mut rest, 2)?;
-            rest = rest.strip_prefix(':').unwrap_or(rest);
-            let minutes = if rest.is_empty() { 0 } else { digits(&mut rest, 2)? };
-            if hours > 23 || minutes > 59 || !rest.is_empty() {
-                return None;
-            }
-            sign * (hours * 60 + minutes)
-        }
-    };
-    let in_range = hour < 24 && minute < 60 && second < 61;
-    in_range.then(|| midnight + (hour * 3_600 + minute * 60 + second - offset) * SECOND + fraction)
-}
-
-/// Takes a number of exactly this many digits.
-fn digits(rest: &mut &str, count: usize) -> Option<i128> {
-    let taken = rest.get(..count).filter(|taken| taken.bytes().all(|byte| byte.is_ascii_digit()))?;
-    *rest = &rest[count..];
-    taken.parse().ok()
-}
-
-/// Takes a number after a separator.
-fn after(rest: &mut &str, separator: &str, count: usize) -> Option<i128> {
-    *rest = rest.strip_prefix(separator)?;
-    digits(rest, count)
-}
-
-fn days_in_month(year: i128, month: i128) -> i128 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 => 28 + i128::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to a date. The year is counted from March, so that the leap day is its last day.
-fn days(year: i128, month: i128, day: i128) -> i128 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    365 * year + year.div_euclid(4) - year.div_euclid(100)
-        + year.div_euclid(400)
-        + (153 * month + 2) / 5
-        + day
-        - 719_469
-}
-
 /// The date this many days after 1970-01-01.
 fn date(days_since_1970: i128) -> (i128, i128, i128) {
     let day = days_since_1970 + 719_468;
@@ -189,6 +113,8 @@ fn date(days_since_1970: i128) -> (i128, i128, i128) {
 
 #[cfg(test)]
 mod tests {
+    use wasmote_mqtt::timestamp::days_since_1970;
+
     use super::*;
 
     fn number(text: &str) -> Value {
@@ -205,7 +131,7 @@ mod tests {
             ("epoch_us", number("1767225610250001")),
             ("epoch_ns", number("1767225610250001000")),
         ] {
-            let format = TimeFormat::of(name).unwrap();
+            let (_, format) = FORMATS.into_iter().find(|(known, _)| *known == name).unwrap();
             assert_eq!(format.write(&ts), written, "{name}");
             let read = format.read(&written);
             let expected = match name {
@@ -228,7 +154,7 @@ mod tests {
     fn every_day_of_eight_centuries_survives() {
         for day in (-150_000..150_000).map(i128::from) {
             let (year, month, of_month) = date(day);
-            assert_eq!(days(year, month, of_month), day);
+            assert_eq!(days_since_1970(year, month, of_month), day);
         }
         let offset = Value::Text("2024-02-29T01:00:00.5+01:00".into());
         assert_eq!(TimeFormat::Iso8601.read(&offset), number("1709164800.5"));

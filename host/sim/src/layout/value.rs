@@ -86,12 +86,15 @@ impl Value {
         match self {
             Self::Null => String::new(),
             Self::Text(text) => text.clone(),
-            value => {
-                let mut json = Vec::new();
-                value.write(&mut json);
-                String::from_utf8(json).unwrap_or_default()
-            }
+            value => value.json(),
         }
+    }
+
+    /// The value as JSON.
+    pub(crate) fn json(&self) -> String {
+        let mut json = Vec::new();
+        self.write(&mut json);
+        String::from_utf8(json).unwrap_or_default()
     }
 
     /// The value of a [plain](Self::plain) text.
