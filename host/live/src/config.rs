@@ -5,6 +5,7 @@
 mod proxy;
 mod websocket;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,19 +73,15 @@ impl BrokerUrl {
 
     /// Host and port for the header `Host`, without the default port.
     pub(crate) fn authority(&self) -> String {
-        let with_port = self.address();
         match self.port == Self::default_port(self.websocket.is_some(), self.tls) {
-            true => with_port.rsplit_once(':').map_or(with_port.clone(), |(host, _)| host.to_owned()),
-            false => with_port,
+            true => bracketed(&self.host).into_owned(),
+            false => self.address(),
         }
     }
 
     /// Host and port, for messages.
     pub(crate) fn address(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        format!("{}:{}", bracketed(&self.host), self.port)
     }
 
     /// Host, port and the addresses behind the host name, for messages.
@@ -112,6 +109,11 @@ impl BrokerUrl {
     pub(crate) fn is_at(&self, address: IpAddr) -> bool {
         self.host.parse() == Ok(address)
     }
+}
+
+/// Host name or IP address that a colon may follow: an IPv6 address is in brackets.
+pub(crate) fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { format!("[{host}]").into() } else { host.into() }
 }
 
 /// Connection options of devices.

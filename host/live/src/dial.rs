@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::{BrokerUrl, ConnectionOptions, ProxyKind, ProxyUrl};
+use crate::config::{BrokerUrl, ConnectionOptions, ProxyKind, ProxyUrl, bracketed};
 use crate::{interface, proxy};
 
 /// Time after which the next address is tried while earlier attempts continue (RFC 8305, section 5).
@@ -195,15 +195,11 @@ impl Dialer {
             return error;
         }
         let kind = failures.last().map_or(io::ErrorKind::NotFound, |(_, error)| error.kind());
-        let texts: Vec<_> =
-            failures.iter().map(|(address, error)| format!("{}: {error}", bracketed(*address))).collect();
+        let text =
+            |(address, error): &(IpAddr, io::Error)| format!("{}: {error}", bracketed(&address.to_string()));
+        let texts: Vec<_> = failures.iter().map(text).collect();
         io::Error::new(kind, texts.join("; "))
     }
-}
-
-/// Text of an address that may precede a colon.
-fn bracketed(address: IpAddr) -> String {
-    if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
 }
 
 /// Pairs of destination and source addresses, in the order of attempts: families alternate, beginning with

@@ -257,6 +257,7 @@ impl HostClient {
     /// Waits for the outcome of the first connection attempt. The error is a readable reason.
     pub(crate) async fn first_attempt(&self, within: Duration) -> Result<(), String> {
         let mut link = self.link.clone();
+        // The state of the link tells below whether there was an outcome in time.
         let _ = timeout(within, link.wait_for(|link| !matches!(link, Link::Down(None)))).await;
         self.connected(Duration::ZERO).await.map_err(|problem| match &*link.borrow() {
             Link::Down(None) => self.dialer.no_answer(within),
@@ -287,7 +288,7 @@ impl HostClient {
     /// of messages that were not acknowledged.
     pub async fn close(mut self, grace: Duration) -> usize {
         let deadline = Instant::now() + grace;
-        // A full queue means that messages of the host itself wait, which have precedence.
+        // If the queue is full, the topic keeps its message: the host's own messages have precedence.
         for topic in self.retained.take().0 {
             let _ = self.publish(HostMessage::clearing(topic));
         }
@@ -410,10 +411,7 @@ async fn deliver(library: Library, message: HostMessage, mut notice: Notice) {
 /// TLS of the library, and its dialer, which has TLS below WebSocket.
 fn dialer_of(connection: &HostConnection) -> Result<(Option<TlsClient>, HostDialer), TlsError> {
     let HostConnection { broker, options, .. } = connection;
-    let tls = broker
-        .tls
-        .then(|| TlsClient::new(&broker.host, options.tls.as_deref(), &options.tls_options))
-        .transpose()?;
+    let tls = TlsClient::for_broker(broker, options)?;
     let (of_library, of_dialer) = if broker.websocket.is_some() { (None, tls) } else { (tls, None) };
     Ok((of_library, HostDialer::new(broker, options, of_dialer)))
 }

@@ -32,10 +32,7 @@ pub(crate) struct Network {
 impl Network {
     /// Parses the certificates once. The fleet starts with this number of devices.
     pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock, devices: usize) -> Self {
-        let tls = broker
-            .tls
-            .then(|| TlsClient::new(&broker.host, options.tls.as_deref(), &options.tls_options))
-            .transpose();
+        let tls = TlsClient::for_broker(&broker, &options);
         let dialer = Dialer::new(&broker, &options).for_connections(devices);
         Self { broker, options, clock, dialer, tls }
     }

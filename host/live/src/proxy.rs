@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::config::{ProxyKind, ProxyUrl};
+use crate::config::{ProxyKind, ProxyUrl, bracketed};
 
 /// Longest time to open a tunnel, once the proxy is connected.
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -171,7 +171,7 @@ fn refusal(reply: u8) -> String {
 }
 
 async fn connect(stream: &mut TcpStream, proxy: &ProxyUrl, host: &str, port: u16) -> Result<(), String> {
-    let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let place = format!("{}:{port}", bracketed(host));
     let mut request = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n");
     if let Some((user, password)) = proxy.reveal() {
         let credentials = STANDARD.encode(format!("{user}:{password}"));

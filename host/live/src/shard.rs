@@ -62,8 +62,8 @@ use thread_time::thread_time;
 /// Job for a shard, sent by the fleet's handle.
 pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
 
-/// Maximum time of a batch; one slow guest call may exceed it. The packets of a batch leave together at its end, so that a
-/// shard that falls behind needs fewer system calls for a message.
+/// Maximum time of a batch; one slow guest call may exceed it. The shard writes the packets of a batch at its end, all
+/// packets of a connection together. So a shard that falls behind needs fewer system calls for each message.
 const BATCH_TIME: Duration = Duration::from_millis(10);
 /// Maximum number of due deadlines that a device handles in one turn.
 const MAX_STEPS: u32 = 16;

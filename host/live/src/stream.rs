@@ -117,7 +117,8 @@ impl StreamBuffers {
         }
     }
 
-    /// Mask of the next frame, which nobody outside can predict (RFC 6455, section 5.3).
+    /// Random mask for the next frame. The generator is cryptographic, because a mask must not be predictable (RFC 6455,
+    /// section 5.3).
     fn mask(&mut self) -> Result<Mask, StreamError> {
         let masks = match &mut self.masks {
             Some(masks) => masks,

@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
-use crate::config::{TlsMaterial, TlsOptions};
+use crate::config::{BrokerUrl, ConnectionOptions, TlsMaterial, TlsOptions};
 use crate::credentials::ClientCertificate;
 use crate::reason_text::tls;
 use sessions::DeviceSessions;
@@ -105,6 +105,15 @@ pub(crate) struct TlsClient {
 }
 
 impl TlsClient {
+    /// Configuration for a broker; `None` without TLS.
+    pub(crate) fn for_broker(
+        broker: &BrokerUrl,
+        options: &ConnectionOptions,
+    ) -> Result<Option<Self>, TlsError> {
+        let tls = || Self::new(&broker.host, options.tls.as_deref(), &options.tls_options);
+        broker.tls.then(tls).transpose()
+    }
+
     pub(crate) fn new(
         host: &str,
         material: Option<&TlsMaterial>,

@@ -20,7 +20,7 @@ const FREE_BYTES: usize = 64 << 10;
 const MAX_SILENT: usize = 1_000;
 /// Time between two warnings about refused clients.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
-/// Time between two looks at a budget that is exhausted.
+/// Time between two checks of an exhausted budget.
 const ROOM_POLL: Duration = Duration::from_millis(5);
 
 /// Limits of all clients from other programs. Clones share them.
@@ -128,6 +128,7 @@ impl Admission {
 impl Admitted {
     /// Waits until the connection must make room for another.
     pub(super) async fn evicted(&mut self) {
+        // Nothing is sent: the wait ends when the sender is dropped.
         let _ = (&mut self.evicted).await;
     }
 
@@ -146,7 +147,7 @@ impl Admitted {
         self.admission.state().refusals.too_slow += 1;
     }
 
-    /// No bytes in the budget of all clients.
+    /// The client's part of the budget for received bytes, which begins with none.
     pub(super) fn held_bytes(&self) -> HeldBytes {
         HeldBytes(self.received().force(0))
     }

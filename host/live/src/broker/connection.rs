@@ -25,7 +25,8 @@ use super::task::{Inbound, InboundSender};
 use super::websocket;
 use crate::websocket::upgrade;
 
-/// Longest time from the TCP connection to the first byte and the request of a WebSocket, and from there to CONNECT.
+/// Longest time of each step before MQTT: from the TCP connection to the first byte, or to the complete request of a
+/// WebSocket; and from there to CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time for the final write, and then for the client to close first.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -196,6 +197,7 @@ async fn read_connect(
 /// Writes the final packet and lets the client close first: closing a socket with unread data resets the
 /// connection, and the packet may be lost.
 async fn close(mut read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin, final_packet: &[u8]) {
+    // The connection ends in any case.
     let _ = timeout(CLOSE_TIMEOUT, write.write_all(final_packet)).await;
     let _ = timeout(CLOSE_TIMEOUT, write.shutdown()).await;
     let mut discarded = [0; 1 << 10];
@@ -214,6 +216,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ClientConnection<R, W> {
             End::Disconnected => self.forward(vec![Request::Lost]).await,
             End::ProtocolViolation(reason) => {
                 self.forward(vec![Request::Lost]).await;
+                // A DISCONNECT that the client's maximum packet size forbids is left out.
                 let _ = self.codec.encode(&Reply::Close(reason), &mut self.write_buffer);
             }
         }
@@ -321,8 +324,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ClientConnection<R, W> {
         let _ = self.inbound.send(Inbound::Packets(self.admitted.number, requests, lease)).await;
     }
 
-    /// Encodes replies until the write buffer is full. A message that exceeds the client's maximum packet size is discarded as if it had
-    /// been sent [MQTT-3.1.2-25].
+    /// Encodes replies until the write buffer is full. A message that exceeds the client's maximum packet size is
+    /// discarded as if it had been sent [MQTT-3.1.2-25].
     async fn write_replies(&mut self) {
         let mut too_large = 0;
         let mut rejected = Vec::new();
@@ -343,6 +346,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ClientConnection<R, W> {
             }
         }
         if too_large > 0 {
+            // Sending fails only after the broker has ended.
             let _ = self.inbound.send(Inbound::TooLarge(too_large)).await;
         }
         if !rejected.is_empty() {

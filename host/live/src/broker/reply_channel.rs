@@ -123,7 +123,8 @@ impl ReplySender {
         }
         let lease = match reply {
             Reply::Publish(_) => self.held.take(bytes),
-            // Other packets are small, and answers to packets of a client that is not read while it leaves them unread.
+            // Other packets are small. They answer packets of the client, and the broker does not read from a client that
+            // leaves too many replies unread.
             _ => Some(self.held.force(bytes)),
         };
         let Some(lease) = lease else {

@@ -8,13 +8,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::websocket::frames::{Decoder, Kind, NORMAL_CLOSE, Side, encode};
+use crate::websocket::frames::{Decoder, Kind, MAX_PAYLOAD, MAX_UNSENT, NORMAL_CLOSE, Side, encode};
 use crate::websocket::upgrade::{Upgrade, examine};
 
-/// Maximum payload of a frame, in bytes.
-const FRAME: usize = 64 << 10;
-/// Bytes that wait for the socket from which on no pong is queued.
-const MAX_UNSENT: usize = 4 << 10;
 /// Bytes per read.
 const READ: usize = 16 << 10;
 
@@ -138,7 +134,7 @@ impl AsyncWrite for WebSocket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.writing.is_none() {
-            let length = bytes.len().min(FRAME);
+            let length = bytes.len().min(MAX_PAYLOAD);
             this.queue(Kind::Binary, &bytes[..length]);
             this.writing = Some(length);
         }

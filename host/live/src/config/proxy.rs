@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::bracketed;
+
 /// Proxy between the devices and their broker.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl {
@@ -168,10 +170,7 @@ fn place_of(text: &str) -> Result<(String, Option<u16>), String> {
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, Self { host, port, .. }) = (self.kind.scheme(), self);
-        match host.contains(':') {
-            true => write!(out, "{scheme}://[{host}]:{port}"),
-            false => write!(out, "{scheme}://{host}:{port}"),
-        }
+        write!(out, "{scheme}://{}:{port}", bracketed(host))
     }
 }
 

@@ -66,7 +66,8 @@ impl Shard {
                 incoming = tcp.read(sockets).map(|(link, outcome)| (link, outcome, sockets.take_incoming()));
             });
         });
-        // Read after the packets, so that no message of another thread is from the future.
+        // The clock is read after the packets. Otherwise a message that another thread has just sent could seem to come from
+        // the future.
         let now = self.now();
         if let Some((link, mut outcome, mut items)) = incoming {
             for item in items.drain(..) {

@@ -394,6 +394,7 @@ impl TcpConnection {
         drop(open);
         tokio::spawn(async move {
             control.close_after_peer(CLOSE_TIMEOUT).await;
+            // Sending fails only after the shard has ended.
             let _ = event_sender.send((slot, ShardEvent::Closed)).await;
         });
     }

@@ -1,20 +1,17 @@
 //! WebSocket over TCP or TLS, as a state machine that the shard drives.
 //!
 //! Frames need not match MQTT packets [MQTT-6.0.0-2]: what one write accepts becomes one frame of at most
-//! [`FRAME`] bytes, and received bytes go to MQTT as they arrive. A client masks its frames with a key from a
+//! [`MAX_PAYLOAD`] bytes, and received bytes go to MQTT as they arrive. A client masks its frames with a key from a
 //! generator of the shard (RFC 6455, section 10.3). An idle connection holds no buffer.
 
 use std::task::Context;
 
 use super::{ByteStream, Received, StreamBuffers, StreamError};
 use crate::config::{BrokerUrl, ConnectionOptions, HeaderField, WebSocketPath};
-use crate::websocket::frames::{Close, Decoder, FrameError, Kind, NORMAL_CLOSE, Side, encode};
+use crate::websocket::frames::{
+    Close, Decoder, FrameError, Kind, MAX_PAYLOAD, MAX_UNSENT, NORMAL_CLOSE, Side, encode,
+};
 use crate::websocket::handshake::Handshake;
-
-/// Maximum payload of a frame, in bytes.
-const FRAME: usize = 64 << 10;
-/// Bytes that wait for the socket from which on no pong is queued.
-const MAX_UNSENT: usize = 4 << 10;
 
 /// Endpoint of a WebSocket: the broker, the path, and the header fields of the user.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +163,7 @@ impl WebSocketStream {
             return Ok(None);
         }
         let mut taken = 0;
-        for chunk in bytes.chunks(FRAME) {
+        for chunk in bytes.chunks(MAX_PAYLOAD) {
             let mask = buffers.mask()?;
             let mut frame = std::mem::take(&mut buffers.frame);
             frame.clear();

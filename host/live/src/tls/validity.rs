@@ -1,5 +1,7 @@
 //! Validity of an X.509 certificate, which rustls checks only for the certificates of servers.
 
+use wasmote_mqtt::timestamp::days_since_1970;
+
 use crate::der::{Der, SEQUENCE};
 
 /// Beginning and end of the validity of a certificate in DER, in seconds since 1970 (RFC 5280, section 4.1.2.5); `None` if
@@ -49,15 +51,12 @@ fn time((tag, text): (u8, &[u8])) -> Option<i64> {
     Some(days(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar. The year is counted from March, so that a leap day is its last day.
+/// Days from 1970-01-01 to a date whose month and day exist in some month.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    let year = if month < 3 { year - 1 } else { year };
-    let (century, of_century) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(century * 146_097 + of_century * 365 + of_century / 4 - of_century / 100 + day_of_year - 719_468)
+    i64::try_from(days_since_1970(year.into(), month.into(), day.into())).ok()
 }
 
 #[cfg(test)]

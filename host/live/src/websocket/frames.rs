@@ -15,6 +15,11 @@ const MAX_CONTROL: u64 = 125;
 /// Largest frame that is accepted: twice the largest MQTT packet, in bytes.
 const MAX_FRAME: u64 = 512 << 20;
 
+/// Maximum payload of a data frame that is sent, in bytes.
+pub(crate) const MAX_PAYLOAD: usize = 64 << 10;
+/// Number of unsent bytes above which a ping gets no answer.
+pub(crate) const MAX_UNSENT: usize = 4 << 10;
+
 /// Key of a masked frame.
 pub(crate) type Mask = [u8; 4];
 

@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use wasmote_live::broker::{BrokerReport, ClientRefusals, EmbeddedBroker};
+use wasmote_live::broker::{ClientRefusals, EmbeddedBroker};
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_mqtt::broker::limits::BrokerLimits;
 
-use crate::support::eventually;
+use crate::support::embedded::{rest, until};
 
 const MIB: usize = 1 << 20;
 /// DISCONNECT with 0x97 (quota exceeded).
@@ -18,10 +18,6 @@ async fn broker(limits: BrokerLimits) -> (EmbeddedBroker, u16) {
     let broker = EmbeddedBroker::start_with(0, limits).await.unwrap();
     let port = broker.address().port();
     (broker, port)
-}
-
-async fn until(broker: &EmbeddedBroker, what: &str, matches: impl Fn(&BrokerReport) -> bool) -> BrokerReport {
-    eventually(what, async || broker.report().await.filter(|report| matches(report))).await
 }
 
 fn dial(port: u16) -> TcpStream {
@@ -44,14 +40,6 @@ fn connected(port: u16, name: &str) -> TcpStream {
     stream.read_exact(&mut answer).unwrap();
     assert_eq!((head[0], answer[1]), (0x20, 0), "accepted");
     stream
-}
-
-/// All bytes until the broker closes.
-fn rest(mut stream: &TcpStream) -> Vec<u8> {
-    let mut rest = Vec::new();
-    // A reset also ends the connection.
-    let _ = stream.read_to_end(&mut rest);
-    rest
 }
 
 /// The header of a PUBLISH on the topic `t` with this type byte and this length of its body.

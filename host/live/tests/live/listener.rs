@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use wasmote_live::broker::{BrokerReport, EmbeddedBroker};
+use wasmote_live::broker::EmbeddedBroker;
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_sim::faults::broker::{Condition, Failure};
 
-use crate::support::eventually;
+use crate::support::embedded::{rest, until};
 use crate::support::mosquitto_clients::{Subscriber, publish};
 
 async fn broker() -> (EmbeddedBroker, u16) {
@@ -17,23 +17,10 @@ async fn broker() -> (EmbeddedBroker, u16) {
     (broker, port)
 }
 
-/// Waits until the broker's report satisfies `matches`.
-async fn until(broker: &EmbeddedBroker, what: &str, matches: impl Fn(&BrokerReport) -> bool) -> BrokerReport {
-    eventually(what, async || broker.report().await.filter(|report| matches(report))).await
-}
-
 fn dial(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
-}
-
-/// All bytes until the broker closes.
-fn rest(mut stream: &TcpStream) -> Vec<u8> {
-    let mut rest = Vec::new();
-    // A reset also ends the connection.
-    let _ = stream.read_to_end(&mut rest);
-    rest
 }
 
 const CONNECT_V5: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x01a";

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod device;
+pub mod embedded;
 pub mod mosquitto;
 pub mod mosquitto_clients;
 pub mod proxy;

@@ -142,7 +142,8 @@ impl OpenSocket {
         }
     }
 
-    /// Text for an error of the stream. The broker says that a certificate expired, and the certificate when.
+    /// Text for an error of the stream. The broker's alert says only that a certificate expired; the date comes from the
+    /// certificate.
     fn stream_error(&self, error: &StreamError, dialer: &Dialer) -> String {
         let text = reason_text::stream(&dialer.address_at(self.peer), error);
         let certificate = self.credentials.as_ref().and_then(|own| own.certificate.as_ref());

@@ -17,19 +17,18 @@ pub struct Script {
 impl Script {
     /// Starts a script of this folder.
     pub async fn start(name: &str, arguments: &[&str]) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/support").join(name);
-        Self::of("python3", &path, arguments).await
+        Self::run("python3", name, arguments).await
     }
 
     /// Starts a script with the Python of the system, which has the modules of its packages.
     pub async fn with_system_modules(name: &str, arguments: &[&str]) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/support").join(name);
         let own = Path::new("/usr/bin/python3");
         let python = if own.exists() { "/usr/bin/python3" } else { "python3" };
-        Self::of(python, &path, arguments).await
+        Self::run(python, name, arguments).await
     }
 
-    async fn of(python: &str, path: &Path, arguments: &[&str]) -> Self {
+    async fn run(python: &str, name: &str, arguments: &[&str]) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/support").join(name);
         let mut child = Command::new(python)
             .arg(path)
             .args(arguments)
