@@ -51,13 +51,8 @@ pub enum BlueprintError {
     #[error("--device-id or a group's name is too long: {0}")]
     Name(#[from] InvalidId),
     /// A device has no name.
-    #[error("{place}: {problem}")]
-    Identity {
-        /// The field or the place in a file.
-        place: String,
-        /// The reason.
-        problem: String,
-    },
+    #[error(transparent)]
+    Identity(#[from] IdentityProblem),
 }
 
 /// Loaded components of behaviours, each once.
@@ -277,8 +272,7 @@ fn named(
 
 /// The name of a device of a group with names of its own.
 pub fn device_name(names: &GroupNames, index: u32) -> Result<DeviceName, BlueprintError> {
-    let invalid = |IdentityProblem { place, problem }| BlueprintError::Identity { place, problem };
-    names.get(index).map_err(invalid)
+    Ok(names.get(index)?)
 }
 
 #[cfg(test)]

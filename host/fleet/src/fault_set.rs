@@ -157,9 +157,7 @@ impl FaultSet {
         }
         Ok(())
     }
-}
 
-impl FaultSet {
     /// Refuses partitions of these groups, whose devices have names of their own, from other devices: a message has only the
     /// name of its sender.
     pub fn reject_group_partitions<'a>(

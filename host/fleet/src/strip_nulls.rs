@@ -27,7 +27,8 @@ fn has_null(value: &Value) -> bool {
     }
 }
 
-fn remove_nulls(value: &mut Value) {
+/// Removes the fields that are `null`.
+pub fn remove_nulls(value: &mut Value) {
     match value {
         Value::Object(table) => {
             table.retain(|_, value| !value.is_null());

@@ -7,8 +7,9 @@
 //! two polls, so that a half-written build is not loaded, and it is a new version only if its bytes differ. A stamp may miss
 //! a change, as after `cp -p` within one clock tick, so the bytes are compared every 30 s as well.
 //!
-//! In a watched folder, each poll reads the folder and chooses the file again by the rule of the start ([`choose_component`]), because an update
-//! of a ConfigMap may give the component another key. A log line reports each change that was seen and not taken.
+//! In a watched folder, each poll reads the folder and chooses the file again by the rule of the start
+//! ([`choose_component`]), because an update of a ConfigMap may give the component another key. A log line reports each
+//! change that was seen and not taken.
 
 use std::fs;
 use std::io;

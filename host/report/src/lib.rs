@@ -77,7 +77,7 @@ pub fn html(dir: &Path) -> Result<ReportFiles, Error> {
     match replay_page(&results)? {
         Some(page) => write::file(&replay, &page)?,
         // The page of an earlier report would show other results.
-        None => drop(std::fs::remove_file(&replay)),
+        None => write::remove(&replay)?,
     }
     Ok(ReportFiles { page: file, plots, complete: results.is_complete() })
 }

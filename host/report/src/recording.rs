@@ -36,11 +36,10 @@ pub fn recording(results: &Results, entry: &RunEntry, max_events: usize) -> Resu
     let changes = devices.changes(&events, &outages);
     let mut shown = events.iter().filter(|event| SHOWN.contains(&&*event.kind));
     let kept = shown.by_ref().take(max_events).filter_map(|event| serde_json::to_value(event).ok()).collect();
-    let point: Vec<String> = entry.point.iter().map(|(path, value)| format!("{path} = {value}")).collect();
     let left = shown.count();
     Ok(Recording {
         format: Recording::FORMAT,
-        title: [vec![manifest.plan.name.clone()], point].concat().join(", "),
+        title: [vec![manifest.plan.name.clone()], entry.point_texts()].concat().join(", "),
         version: manifest.wasmote_version.clone(),
         seed: entry.seed.to_string(),
         broker: manifest.broker.clone().unwrap_or_default(),

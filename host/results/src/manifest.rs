@@ -183,6 +183,11 @@ impl Manifest {
 }
 
 impl RunEntry {
+    /// The values of the swept fields, as `path = value`.
+    pub fn point_texts(&self) -> Vec<String> {
+        self.point.iter().map(|(path, value)| format!("{path} = {value}")).collect()
+    }
+
     /// The run's folder.
     ///
     /// # Errors

@@ -116,7 +116,7 @@ fn a_run_in_which_nothing_is_published_fails_unless_the_plan_says_so() {
     let output = workspace.call(&["run", "plan.toml", "--set", said]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("no message was published"), "{}", text(&output.stdout));
-    // The sent messages are a measurement, although nobody receives them.
+    // Messages that were sent are measured, so the run has a result without any receiver.
     let publisher = "name = \"p\"\nduration = \"5s\"\n[[group]]\nbehaviour = \"sensor\"\ncount = 1\n\
                      config = { report_interval = \"1s\" }\n";
     let output = Workspace::with_plan(publisher).call(&["run", "plan.toml"]);

@@ -47,7 +47,7 @@ fn a_component_too_large_for_its_pod_is_compiled_by_an_init_container() {
         let compile = &pod["initContainers"][0];
         let args: Vec<&str> = compile["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(args[..5], ["behaviours", "precompile", "/behaviours", "--out", "/compiled/code"]);
-        // 20,000 functions take about 200 MiB, of which the process gets three quarters.
+        // Compiling 20,000 functions takes about 200 MiB, and the compiler may use three quarters of the memory of a pod.
         let limit = mebibytes(&compile["resources"]["limits"]["memory"]);
         assert!((200..600).contains(&limit), "{limit}");
         assert_eq!(

@@ -9,6 +9,7 @@ use super::pods::{PodFleet, PodRequests};
 use super::problem::{Problem, at};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
+use crate::config::identity::IdentityProblem;
 use crate::config::values::DeviceCount;
 
 /// Adds devices to a group.
@@ -29,21 +30,15 @@ fn write_count<S: Serializer>(count: &DeviceCount, serializer: S) -> Result<S::O
 impl TimelineAction for Add {
     fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
         plan.check_group(&self.group).map_err(|problem| at("add.group", problem))?;
-        if let Some((group, names)) =
-            plan.groups.get(&self.group).and_then(|it| it.names.as_ref().map(|names| (it, names)))
-        {
-            let last = group.count.saturating_add(self.count.0).saturating_sub(1);
-            names
-                .get(last)
-                .map_err(|error| at("add.count", format!("{}: {}", error.place, error.problem)))?;
-        }
-        if let Some((group, rules)) =
-            plan.groups.get(&self.group).and_then(|it| Some((it, it.credentials.as_ref()?)))
-        {
-            let joining = group.count..group.count.saturating_add(self.count.0);
-            rules
-                .load_all(joining)
-                .map_err(|error| at("add.count", format!("{}: {}", error.place, error.problem)))?;
+        if let Some(group) = plan.groups.get(&self.group) {
+            let count = group.count.saturating_add(self.count.0);
+            let invalid = |error: IdentityProblem| at("add.count", error.to_string());
+            if let Some(names) = &group.names {
+                names.get(count.saturating_sub(1)).map_err(invalid)?;
+            }
+            if let Some(rules) = &group.credentials {
+                rules.load_all(group.count..count).map_err(invalid)?;
+            }
         }
         let step = AddDevices { group: self.group.clone(), count: self.count.0 };
         Ok(vec![Planned::ready(occasion.at, step)])

@@ -126,7 +126,7 @@ impl Rotate {
         if identity.is_empty() {
             return Ok(None);
         }
-        let invalid = |IdentityProblem { place, problem }| ("identity", format!("{place}: {problem}"));
+        let invalid = |error: IdentityProblem| ("identity", error.to_string());
         let mut options = identity.clone().in_folder(plan.folder);
         if let Some(field) = options.naming_field() {
             return Err((
@@ -158,8 +158,7 @@ fn names(options: &IdentityOptions, group: &Group) -> Result<Arc<GroupNames>, Id
 }
 
 fn load(rules: &CredentialRules, index: u32, action: &str) -> Result<DeviceCredentials, String> {
-    let (name, credentials) =
-        rules.load(index).map_err(|IdentityProblem { place, problem }| format!("{place}: {problem}"))?;
+    let (name, credentials) = rules.load(index).map_err(|error| error.to_string())?;
     let is_expired =
         |certificate| validity_problem(certificate).is_some_and(|problem| problem.starts_with("expired"));
     match &credentials.certificate {

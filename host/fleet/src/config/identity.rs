@@ -13,7 +13,8 @@ pub mod table;
 pub mod template;
 
 /// A setting of an identity that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
 pub struct IdentityProblem {
     /// The field, or the place in a file, such as `devices.csv line 7, column key`.
     pub place: String,

@@ -36,10 +36,20 @@ impl Changeable {
         self.components.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The component of a behaviour.
+    fn component(&self, name: &str) -> Result<Component, UpdateError> {
+        self.components().get(name).cloned().ok_or_else(|| unknown(name))
+    }
+
     /// Remembers the version that a behaviour has from now on.
     pub(super) fn remember(&self, component: &Component) {
         self.components().insert(component.name().to_owned(), component.clone());
     }
+}
+
+/// The error about a group or a behaviour that this fleet does not have.
+fn unknown(name: &str) -> UpdateError {
+    UpdateError::Unknown { name: name.to_owned(), hint: String::new() }
 }
 
 /// A change of a group's configuration or behaviour. Everything else stays.
@@ -92,7 +102,7 @@ impl Versions {
 
     fn group(&self, name: &str) -> Result<Group, UpdateError> {
         let group = self.groups().into_iter().find(|group| group.name == name);
-        group.ok_or_else(|| UpdateError::Unknown { name: name.to_owned(), hint: String::new() })
+        group.ok_or_else(|| unknown(name))
     }
 
     /// Changes the configuration or the behaviour of a group, or of some of its devices. If the component is not one that the
@@ -105,19 +115,16 @@ impl Versions {
         let before = self.group(name)?;
         let mut group = before.clone();
         group.config = change.config.unwrap_or(group.config);
-        let component =
-            match change.component {
-                Some((behaviour, bytes)) => {
-                    let pin = change.sha256.or(group.sha256);
-                    group.sha256 = pin.clone();
-                    // Only the name of the source is used.
-                    group.behaviour = Source::File(format!("{behaviour}.wasm").into());
-                    self.load(&behaviour, bytes, pin.into_iter().collect()).await?.0
-                }
-                None => changeable.components().get(&group.behaviour.name()).cloned().ok_or_else(|| {
-                    UpdateError::Unknown { name: group.behaviour.name(), hint: String::new() }
-                })?,
-            };
+        let component = match change.component {
+            Some((behaviour, bytes)) => {
+                let pin = change.sha256.or(group.sha256);
+                group.sha256 = pin.clone();
+                // Only the name of the source is used.
+                group.behaviour = Source::File(format!("{behaviour}.wasm").into());
+                self.load(&behaviour, bytes, pin.into_iter().collect()).await?.0
+            }
+            None => changeable.component(&group.behaviour.name())?,
+        };
         let names = |group: &Group| group.device_names(changeable.settings.device_id.as_ref());
         group.link(names).map_err(|invalid| UpdateError::Links {
             field: invalid.path(CONFIG_KEY),
@@ -221,15 +228,13 @@ impl Versions {
         let changeable = self.changeable()?;
         let mut groups = self.lock_groups();
         let Some(at) = groups.iter().position(|group| group.name == name) else {
-            return Err(UpdateError::Unknown { name: name.to_owned(), hint: String::new() });
+            return Err(unknown(name));
         };
         let first = groups[..at].iter().map(|group| group.count as usize).sum();
         let from = groups[at].count;
         let mut group = groups[at].clone();
         group.count = from.checked_add(count).ok_or(UpdateError::TooManyDevices { count })?;
-        let component = changeable.components().get(&group.behaviour.name()).cloned();
-        let component = component
-            .ok_or_else(|| UpdateError::Unknown { name: group.behaviour.name(), hint: String::new() })?;
+        let component = changeable.component(&group.behaviour.name())?;
         let factory = (self.factory)(&group, &component);
         let devices = added_devices(&changeable.settings, &group, first, from, &factory)?;
         let positions = self.fleet.add(devices)?;

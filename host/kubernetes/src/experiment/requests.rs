@@ -13,6 +13,7 @@ use wasmote_fleet::actions::pods::{DeviceRequest, GroupChange, RequestBody};
 use wasmote_fleet::fault_registry::FaultRegistry;
 use wasmote_fleet::sha256::sha256;
 use wasmote_fleet::source::SourceError;
+use wasmote_fleet::versions::groups::MAX_ADDED;
 use wasmote_mqtt::device_id::Identity;
 
 use crate::fleet_query::send::PodRequest;
@@ -63,9 +64,7 @@ impl<'a> FleetRequests<'a> {
 
     /// Requests that add devices to a group. Each pod adds those of its shard.
     pub fn add(&self, group: &str, count: u32) -> Vec<PodRequest> {
-        /// Most devices that one request adds.
-        const MOST: u32 = wasmote_fleet::versions::groups::MAX_ADDED;
-        let parts = (0..count).step_by(MOST as usize).map(|from| (count - from).min(MOST));
+        let parts = (0..count).step_by(MAX_ADDED as usize).map(|from| (count - from).min(MAX_ADDED));
         parts
             .flat_map(|count| self.to_group(group, Method::POST, "/devices", &json!({"count": count})))
             .collect()

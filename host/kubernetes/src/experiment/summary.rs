@@ -197,7 +197,6 @@ fn traffic(messages: &Messages) -> Traffic {
     }
 }
 
-/// Effects of faults by id.
 /// Rows of `timeseries.csv`: state at each sample, and counts since the previous one.
 fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow> {
     let mut rows = Vec::new();

@@ -29,9 +29,10 @@ impl Background {
         let Some(stdout) = child.stdout.take() else { return Err(unexpected("it prints nothing")) };
         let mut process = Self { child, address: String::new() };
         let (line_tx, line_rx) = mpsc::channel();
-        // Reads until the end, so that a full pipe never blocks the process.
+        // The thread reads until the end, so that a full pipe never blocks the process.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Nobody receives the lines after the first.
                 let _ = line_tx.send(line);
             }
         });
@@ -47,6 +48,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
+        // Both fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

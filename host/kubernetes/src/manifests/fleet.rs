@@ -6,6 +6,7 @@ use wasmote_fleet::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settin
 use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
 use wasmote_fleet::sha256::sha256;
 use wasmote_fleet::source::Source;
+use wasmote_fleet::strip_nulls::remove_nulls;
 use wasmote_fleet::topology;
 use wasmote_sim::faults::component::ComponentSpec;
 use wasmote_sim::faults::document::{FaultEntry, FaultSpec};
@@ -132,7 +133,7 @@ impl Behaviours {
             }
         };
         let known = &self.0[position];
-        // Pods check the pin again, and alone that of an image.
+        // Pods check every pin too. The component of an image is known to them alone.
         match &group.sha256 {
             Some(wanted) if !is_volume && sha256(&known.bytes) != *wanted => Err(ManifestError::Pinned {
                 behaviour: group.behaviour.display_name(),
@@ -258,7 +259,7 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
         return Err(ManifestError::FaultModel(file));
     }
     let json = serde_json::to_value(&document).map(|mut value| {
-        strip_nulls(&mut value);
+        remove_nulls(&mut value);
         format!("{value:#}\n")
     });
     let json = json.map_err(|problem| ManifestError::Faults(problem.to_string()))?;
@@ -286,17 +287,6 @@ pub fn faults_request(set: &FaultSet, group: &str) -> Result<serde_json::Value, 
     match fault_file(set, group)? {
         (Some(file), _) => serde_json::from_str(&file.json).map_err(faults),
         (None, preset) => Ok(preset.into()),
-    }
-}
-
-fn strip_nulls(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(object) => {
-            object.retain(|_, value| !value.is_null());
-            object.values_mut().for_each(strip_nulls);
-        }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(strip_nulls),
-        _ => {}
     }
 }
 

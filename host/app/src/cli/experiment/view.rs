@@ -89,10 +89,8 @@ impl Runs for Shown {
             let results = &self.results[*at];
             let entry = &results.runs[*run].entry;
             let folder = results.dir.file_name().unwrap_or(results.dir.as_os_str()).to_string_lossy();
-            let point: Vec<String> =
-                entry.point.iter().map(|(path, value)| format!("{path} = {value}")).collect();
             let seed = format!("seed {}", entry.seed);
-            [vec![folder.into_owned()], point, vec![seed]].concat().join(", ")
+            [vec![folder.into_owned()], entry.point_texts(), vec![seed]].concat().join(", ")
         };
         self.runs.iter().map(title).collect()
     }
