@@ -159,6 +159,7 @@ pub(crate) struct Linked {
 pub(crate) fn link(loader: &Loader, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
     check_header(bytes)?;
     let structure = structure::check(bytes)?;
+    check_wasi(&structure)?;
     let Loaded { component, compiler, origin, warnings } = loader.load(bytes)?;
     let names = interface_names(&component);
     check_names(&names, role)?;
@@ -168,12 +169,21 @@ pub(crate) fn link(loader: &Loader, name: &str, bytes: &[u8], role: Role) -> Res
     Ok(Linked { inspection, pre, needs_wasi, origin, warnings })
 }
 
+/// Refuses a component for a newer WASI before its code is read: its asynchronous functions are features that this host does
+/// not support, and an error about them would not say where they come from.
+fn check_wasi(structure: &Structure) -> Result<(), LoadError> {
+    match &structure.newer_wasi {
+        Some(import) => Err(LoadError::NewerWasi { import: import.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// Resolves the imports of a component, and checks their types.
 fn resolve(
     compiler: &Compiler,
     component: &wasmtime::component::Component,
 ) -> Result<InstancePre<Host>, LoadError> {
-    let linker = wasi::define_missing_as_traps(&compiler.linker, component).map_err(type_mismatch)?;
+    let linker = wasi::define_absent_functions(&compiler.linker, component).map_err(type_mismatch)?;
     linker.instantiate_pre(component).map_err(type_mismatch)
 }
 
@@ -181,6 +191,7 @@ fn resolve(
 pub(crate) fn inspect(loader: &Loader, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
     check_header(bytes)?;
     let structure = structure::check(bytes)?;
+    check_wasi(&structure)?;
     structure::validate(bytes)?;
     let compiler = &loader.compilers.optimising;
     let component = native_code::compile(&loader.process, compiler, &structure::without_code(bytes)?)?;
@@ -200,7 +211,7 @@ fn inspection(
     bytes: &[u8],
     role: Role,
     names: InterfaceNames,
-    Structure { needs, sizes }: &Structure,
+    Structure { needs, sizes, .. }: &Structure,
 ) -> Inspection {
     Inspection {
         compiling: Estimate::new(*sizes),
@@ -264,6 +275,9 @@ fn check_names(names: &InterfaceNames, role: Role) -> Result<(), LoadError> {
     let unknown: Vec<String> = names.imports.iter().filter(|import| !offered(import)).cloned().collect();
     if unknown.is_empty() {
         return Ok(());
+    }
+    if let Some(import) = unknown.iter().find(|import| wasi::is_newer_wasi(import)) {
+        return Err(LoadError::NewerWasi { import: import.clone() });
     }
     Err(LoadError::UnknownImport { found: quoted_list(&unknown), role, offered: role.allowed_imports() })
 }

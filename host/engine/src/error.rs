@@ -2,6 +2,7 @@
 
 use crate::inspection::Role;
 use crate::unsupported::unsupported_feature;
+use crate::wasi::advice::advice;
 
 /// wasmtime cannot run on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +104,7 @@ pub enum LoadError {
     /// An instance needs more memory at its start than it may have.
     #[error(
         "it needs {needed} bytes of memory to start, and may have {limit}{}",
-        advice("memory_bytes", *flag, *needed)
+        limit_advice("memory_bytes", *flag, *needed)
     )]
     MemoryLimit {
         /// Bytes of all its memories at the start.
@@ -116,7 +117,7 @@ pub enum LoadError {
     /// An instance needs a larger table at its start than it may have.
     #[error(
         "it needs a table of {needed} entries to start, and may have {limit}{}",
-        advice("table_entries", *flag, *needed)
+        limit_advice("table_entries", *flag, *needed)
     )]
     TableLimit {
         /// Entries of the largest table at the start.
@@ -170,7 +171,10 @@ pub enum LoadError {
         found: String,
     },
     /// The component has an import that this host does not provide.
-    #[error("it imports {found}, which this host does not offer; a {role} may import {offered} and WASI")]
+    #[error(
+        "it imports {found}, which this host does not offer; a {role} may import {offered} and WASI 0.2{}",
+        advice(found.trim_start_matches('`'))
+    )]
     UnknownImport {
         /// The import, as text.
         found: String,
@@ -179,8 +183,20 @@ pub enum LoadError {
         /// The allowed imports.
         offered: &'static str,
     },
+    /// The component imports a version of WASI that this host does not offer.
+    #[error(
+        "it imports `{import}`, and this host offers WASI 0.2: compile it for WASI 0.2 (in Rust for `wasm32-wasip2` or \
+         `wasm32-unknown-unknown`), or with a version of the tool that does so"
+    )]
+    NewerWasi {
+        /// The import.
+        import: String,
+    },
     /// An interface has the right name but other types.
-    #[error("its interfaces have other types than this host's: {detail}")]
+    #[error(
+        "its interfaces have other functions or types than this host's: {detail}; build it again with this host's \
+         `wit` folder"
+    )]
     TypeMismatch {
         /// The first difference, from the type checker.
         detail: String,
@@ -234,7 +250,7 @@ pub(crate) fn with_room_to_grow(needed: u64) -> u64 {
 }
 
 /// The flag that raises a limit, with a value that leaves space to grow.
-fn advice(limit: &str, flag: bool, needed: u64) -> String {
+fn limit_advice(limit: &str, flag: bool, needed: u64) -> String {
     let enough = with_room_to_grow(needed);
     match flag {
         true => format!("; `--limit {limit}={enough}` allows more, or `limits` of its group"),

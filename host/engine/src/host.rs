@@ -10,7 +10,7 @@ use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Stream;
 
 use crate::limiter::Limiter;
-use crate::wasi::output::WasiOutput;
+use crate::wasi::output::{WasiOutput, shortened};
 
 /// Host state of one instance.
 pub(crate) struct Host {
@@ -28,6 +28,10 @@ pub(crate) struct Host {
     /// Whether the log has a warning about a file of data.
     pub(crate) has_warned_of_data: bool,
     pub(crate) wasi: Option<Box<WasiOutput>>,
+    /// Resources of WASI that the guest holds.
+    pub(crate) wasi_resources: u32,
+    /// The last line of the running call at the level `error`.
+    pub(crate) last_error: Option<Box<str>>,
 }
 
 impl Host {
@@ -49,6 +53,8 @@ impl Host {
             allow_hosts,
             has_warned_of_data: false,
             wasi,
+            wasi_resources: 0,
+            last_error: None,
         }
     }
 
@@ -90,6 +96,9 @@ impl Host {
     /// Emits a log line. Traps outside of a call.
     pub(crate) fn log(&mut self, level: LogLevel, text: String) -> wasmtime::Result<()> {
         self.check_in_call()?;
+        if level == LogLevel::Error {
+            self.last_error = Some(text.as_str().into());
+        }
         match &mut self.model_context {
             Some(model_context) => model_context.log(level, text),
             None => self.context()?.log(level, text),
@@ -97,8 +106,15 @@ impl Host {
         Ok(())
     }
 
+    /// What the guest wrote during the running call about its end: to standard error, or its last line at the level `error`.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let written = self.wasi.as_ref().and_then(|output| output.errors());
+        written.or_else(|| self.last_error.as_deref().map(shortened))
+    }
+
     /// Emits the lines that the guest wrote to standard output and error.
     pub(crate) fn flush_output(&mut self) {
+        self.last_error = None;
         let lines = self.wasi.as_mut().filter(|_| self.context.is_some() || self.model_context.is_some());
         for (level, text) in lines.map(|output| output.drain_lines()).unwrap_or_default() {
             // Cannot fail: one of the two contexts is set.

@@ -197,14 +197,21 @@ const TOO_MANY_ARGUMENT_BYTES: &str = "fuel allocated for hostcalls has been exh
 pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
     use wasmtime::Trap as Wasm;
     let code = error.downcast_ref::<Wasm>();
+    // Fault models have no such flags.
+    let is_behaviour = host.model_context.is_none();
+    let more_fuel = match is_behaviour {
+        true => format!("; --limit fuel_per_call={} allows more", with_room_to_grow(fuel)),
+        false => String::new(),
+    };
     if code == Some(&Wasm::OutOfFuel) {
-        let message = format!("one call used more than {fuel} units of fuel, as an endless loop does");
+        let message =
+            format!("one call used more than {fuel} units of fuel, as an endless loop does{more_fuel}");
         return Trap::new(TrapKind::OutOfFuel, message);
     }
     if let Some(HostFuelExhausted(import)) = error.downcast_ref() {
         let message = format!(
             "the host calls of one call used more than {fuel} units of fuel, as an endless loop does; the last was \
-             `{import}`"
+             `{import}`{more_fuel}"
         );
         return Trap::new(TrapKind::OutOfFuel, message);
     }
@@ -215,8 +222,7 @@ pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -
     if let Some(wanted) = host.limiter.refused_bytes {
         let limit = host.limiter.limit();
         let mut message = format!("it asked for {wanted} bytes of memory and may have {limit}");
-        // Fault models have no such flag.
-        if host.model_context.is_none() {
+        if is_behaviour {
             let enough = with_room_to_grow(wanted as u64);
             message += &format!("; --limit memory_bytes={enough} allows more");
         }
@@ -227,11 +233,10 @@ pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -
         return Trap::new(TrapKind::Trapped, message);
     }
     let message = match code {
-        Some(Wasm::UnreachableCodeReached) => {
-            "a panic or an explicit trap; see the line before, if it wrote one".into()
-        }
+        Some(Wasm::UnreachableCodeReached) => "a panic or an explicit trap".to_owned(),
         Some(other) => other.to_string(),
         None => format!("{:#}", error.root_cause()),
     };
-    Trap::new(TrapKind::Trapped, message)
+    let words = host.last_words().map(|words| format!("; it wrote: {words}")).unwrap_or_default();
+    Trap::new(TrapKind::Trapped, message + &words)
 }

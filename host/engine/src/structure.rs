@@ -18,6 +18,7 @@ use wasmparser::{
 use crate::error::LoadError;
 use crate::estimate::{Estimate, Sizes};
 use crate::limiter::MAX_CORE_ITEMS;
+use crate::wasi::is_newer_wasi;
 pub(crate) use data::merge_segments;
 pub(crate) use stub::without_code;
 
@@ -70,6 +71,8 @@ pub(crate) struct Structure {
     pub(crate) needs: Needs,
     /// What compiling depends on.
     pub(crate) sizes: Sizes,
+    /// The first import of a WASI that is newer than 0.2.
+    pub(crate) newer_wasi: Option<String>,
 }
 
 /// Estimates the memory for compiling a component; an error if it is not one that is compiled.
@@ -86,7 +89,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Structure, LoadError> {
     let limit = MAX_CORE_ITEMS as u64;
     check_limit(scan.needs.instances, "core instances", limit)?;
     check_limit(scan.needs.memories_and_tables, "memories and tables", limit)?;
-    Ok(Structure { needs: scan.needs, sizes: scan.sizes })
+    Ok(Structure { needs: scan.needs, sizes: scan.sizes, newer_wasi: scan.newer_wasi })
 }
 
 /// Features of WebAssembly that the engines of this crate have, for both of their compilers.
@@ -134,6 +137,7 @@ struct Scan {
     entries: u64,
     parts: u64,
     modules: u64,
+    newer_wasi: Option<String>,
 }
 
 /// Adds to a count and checks its limit.
@@ -263,7 +267,12 @@ impl Scan {
             Payload::ComponentImportSection(section) => {
                 count(&mut self.names, section.count(), names, MAX_NAMES)?;
                 for import in section {
-                    match import.map_err(damaged)?.ty {
+                    let import = import.map_err(damaged)?;
+                    if self.newer_wasi.is_none() && self.scopes.len() == 1 && is_newer_wasi(import.name.name)
+                    {
+                        self.newer_wasi = Some(import.name.name.to_owned());
+                    }
+                    match import.ty {
                         ComponentTypeRef::Module(_) => self.push_module(None),
                         ComponentTypeRef::Component(_) => self.push_component(None),
                         _ => {}

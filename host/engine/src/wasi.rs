@@ -4,19 +4,23 @@
 //! during start-up, so this module provides it without resources: no files, no network, no environment, no
 //! arguments. Clocks and random numbers are those of the simulation. Standard output and error become log
 //! lines, also those of a start that fails. Waiting returns at once, because the time does not change during a
-//! call. All other WASI functions are defined by name and trap when called.
+//! call. All other WASI functions are defined by name: [`absent`] answers them with an error, or with a trap that
+//! says what to use in their place.
 //!
 //! `wasmtime-wasi` is not used because it waits in host time and needs an async runtime with a stack for each
 //! instance.
 
+mod absent;
+pub(crate) mod advice;
 mod clocks;
 pub(crate) mod output;
 mod process;
 mod random;
+mod resources;
 mod streams;
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType};
+use wasmtime::component::{Component, HasSelf, Linker, ResourceType};
 
 use crate::host::Host;
 use bindings::wasi::cli::terminal_input::TerminalInput;
@@ -37,12 +41,23 @@ pub(crate) fn is_wasi(import: &str) -> bool {
     import.starts_with("wasi:") && import.contains("@0.2.")
 }
 
+/// True if an import belongs to a version of WASI after 0.2.
+pub(crate) fn is_newer_wasi(import: &str) -> bool {
+    let version =
+        import.strip_prefix("wasi:").and_then(|rest| rest.split_once('@')).map(|(_, version)| version);
+    let mut numbers = version.unwrap_or_default().split('.').map(|number| number.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(0), Some(minor)) => minor > 2,
+        (major, _) => major.is_some_and(|major| major > 0),
+    }
+}
+
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     bindings::Subset::add_to_linker::<_, HasSelf<_>>(linker, |host| host)
 }
 
-/// Linker for one component, with traps for all imported WASI functions that this module does not implement.
-pub(crate) fn define_missing_as_traps(
+/// Linker for one component, with answers for all imported WASI functions that this module does not implement.
+pub(crate) fn define_absent_functions(
     linker: &Linker<Host>,
     component: &Component,
 ) -> wasmtime::Result<Linker<Host>> {
@@ -54,8 +69,11 @@ pub(crate) fn define_missing_as_traps(
         for (name, item) in interface.exports(engine) {
             // Defining an implemented function again fails, and the implementation stays.
             let _ = match item.ty {
-                ComponentItem::ComponentFunc(_) => define_trap(&mut stub, &interface_name, name),
-                ComponentItem::Resource(_) => stub.resource(name, resource(name), |_, _| Ok(())),
+                ComponentItem::ComponentFunc(_) => absent::define(&mut stub, &interface_name, name),
+                ComponentItem::Resource(_) => stub.resource(name, resource(name), |mut store, _| {
+                    store.data_mut().resource_dropped();
+                    Ok(())
+                }),
                 _ => Ok(()),
             };
         }
@@ -63,17 +81,13 @@ pub(crate) fn define_missing_as_traps(
     Ok(linker)
 }
 
-/// Name of an interface in this linker. WASI 0.2 versions are compatible, so the linker defines only 0.2.0.
+/// Name of an interface in this linker. WASI 0.2 versions are compatible, so the linker defines only 0.2.0; a draft, such
+/// as `0.2.0-rc.1`, is compatible with no other version.
 fn stub_name(import: &str) -> String {
-    let name = import.split_once('@').map_or(import, |(name, _)| name);
-    format!("{name}@0.2.0")
-}
-
-fn define_trap(stub: &mut LinkerInstance<'_, Host>, interface: &str, name: &str) -> wasmtime::Result<()> {
-    let called = format!("{interface}#{name}");
-    stub.func_new(name, move |_, _, _, _| {
-        Err(wasmtime::format_err!("it called `{called}`, which a simulated device does not have"))
-    })
+    match import.split_once('@') {
+        Some((name, version)) if !version.contains('-') => format!("{name}@0.2.0"),
+        _ => import.to_owned(),
+    }
 }
 
 /// Host type of a resource. It depends only on the name, because interfaces re-export each other's resources.
@@ -90,5 +104,5 @@ fn resource(name: &str) -> ResourceType {
     }
 }
 
-/// Type of resources that are never created.
+/// Type of resources that have no host type of their own, such as the network.
 struct Unsupported;

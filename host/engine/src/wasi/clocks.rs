@@ -38,11 +38,11 @@ impl monotonic_clock::Host for Host {
 
     fn subscribe_instant(&mut self, _when: u64) -> wasmtime::Result<Resource<Pollable>> {
         self.charge(&cost::WASI, 0)?;
-        Ok(Resource::new_own(0))
+        self.own(0)
     }
 
     fn subscribe_duration(&mut self, _when: u64) -> wasmtime::Result<Resource<Pollable>> {
         self.charge(&cost::WASI, 0)?;
-        Ok(Resource::new_own(0))
+        self.own(0)
     }
 }

@@ -55,10 +55,36 @@ impl WasiOutput {
         }
     }
 
+    /// The lines of standard error that are in the buffer, as one text: all if they are few, else the first two and the last.
+    pub(crate) fn errors(&self) -> Option<String> {
+        const MOST: usize = 4;
+        let unfinished = String::from_utf8_lossy(&self.stderr);
+        let finished =
+            self.lines.iter().filter(|(level, _)| *level == LogLevel::Warn).map(|(_, line)| &**line);
+        let lines =
+            finished.chain(std::iter::once(&*unfinished)).map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<&str> = lines.collect();
+        let text = match &*lines {
+            [] => return None,
+            [first, second, .., last] if lines.len() > MOST => format!("{first} / {second} / … / {last}"),
+            few => few.join(" / "),
+        };
+        Some(shortened(&text))
+    }
+
     /// Takes all output as log lines, including an unfinished line.
     pub(crate) fn drain_lines(&mut self) -> Vec<(LogLevel, String)> {
         self.end_line(Sink::Stdout);
         self.end_line(Sink::Stderr);
         std::mem::take(&mut self.lines)
+    }
+}
+
+/// A text for the reason of a trap, cut after some bytes.
+pub(crate) fn shortened(text: &str) -> String {
+    const BYTES: usize = 600;
+    match text.len() > BYTES {
+        true => format!("{}…", &text[..text.floor_char_boundary(BYTES)]),
+        false => text.to_owned(),
     }
 }

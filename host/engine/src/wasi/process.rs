@@ -42,21 +42,21 @@ impl exit::Host for Host {
 impl stdin::Host for Host {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<InputStream>> {
         self.charge(&cost::WASI, 0)?;
-        Ok(Resource::new_own(0))
+        self.own(0)
     }
 }
 
 impl stdout::Host for Host {
     fn get_stdout(&mut self) -> wasmtime::Result<Resource<OutputStream>> {
         self.charge(&cost::WASI, 0)?;
-        Ok(Resource::new_own(STDOUT))
+        self.own(STDOUT)
     }
 }
 
 impl stderr::Host for Host {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<OutputStream>> {
         self.charge(&cost::WASI, 0)?;
-        Ok(Resource::new_own(STDERR))
+        self.own(STDERR)
     }
 }
 
@@ -65,6 +65,7 @@ impl types::Host for Host {}
 impl types::HostDescriptor for Host {
     fn drop(&mut self, _descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
         self.charge(&cost::WASI, 0)?;
+        self.resource_dropped();
         Ok(())
     }
 }
@@ -81,6 +82,7 @@ impl terminal_input::Host for Host {}
 impl terminal_input::HostTerminalInput for Host {
     fn drop(&mut self, _terminal: Resource<TerminalInput>) -> wasmtime::Result<()> {
         self.charge(&cost::WASI, 0)?;
+        self.resource_dropped();
         Ok(())
     }
 }
@@ -90,6 +92,7 @@ impl terminal_output::Host for Host {}
 impl terminal_output::HostTerminalOutput for Host {
     fn drop(&mut self, _terminal: Resource<TerminalOutput>) -> wasmtime::Result<()> {
         self.charge(&cost::WASI, 0)?;
+        self.resource_dropped();
         Ok(())
     }
 }

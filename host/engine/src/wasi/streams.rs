@@ -29,6 +29,7 @@ impl error::HostError for Host {
 
     fn drop(&mut self, _error: Resource<Error>) -> wasmtime::Result<()> {
         self.charge(&cost::WASI, 0)?;
+        self.resource_dropped();
         Ok(())
     }
 }
@@ -55,6 +56,7 @@ impl poll::HostPollable for Host {
 
     fn drop(&mut self, _pollable: Resource<Pollable>) -> wasmtime::Result<()> {
         self.charge(&cost::WASI, 0)?;
+        self.resource_dropped();
         Ok(())
     }
 }
@@ -73,11 +75,12 @@ impl streams::HostInputStream for Host {
 
     fn subscribe(&mut self, _stream: Resource<InputStream>) -> wasmtime::Result<Resource<Pollable>> {
         self.charge(&cost::WASI, 0)?;
-        Ok(Resource::new_own(0))
+        self.own(0)
     }
 
     fn drop(&mut self, _stream: Resource<InputStream>) -> wasmtime::Result<()> {
         self.charge(&cost::WASI, 0)?;
+        self.resource_dropped();
         Ok(())
     }
 }
@@ -116,11 +119,12 @@ impl streams::HostOutputStream for Host {
 
     fn subscribe(&mut self, _stream: Resource<OutputStream>) -> wasmtime::Result<Resource<Pollable>> {
         self.charge(&cost::WASI, 0)?;
-        Ok(Resource::new_own(0))
+        self.own(0)
     }
 
     fn drop(&mut self, _stream: Resource<OutputStream>) -> wasmtime::Result<()> {
         self.charge(&cost::WASI, 0)?;
+        self.resource_dropped();
         Ok(())
     }
 }

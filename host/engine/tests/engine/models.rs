@@ -319,7 +319,7 @@ fn a_model_can_import_neither_clock_nor_mqtt() {
     let model = models::Model { imports, judge, ..models::Model::default() };
     let message = faults(&model.in_world(world), json!({})).unwrap_err();
     let wanted = "it imports `wasmote:device/clock@0.1.0`, which this host does not offer; a fault model may import \
-                  `random`, `config`, `log` and `types` of `wasmote:device@0.1.0` and WASI";
+                  `random`, `config`, `log` and `types` of `wasmote:device@0.1.0` and WASI 0.2";
     assert_eq!(message, wanted);
 }
 

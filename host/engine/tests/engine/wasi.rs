@@ -132,11 +132,7 @@ fn what_a_guest_writes_before_a_failed_start_is_logged() {
     {
         let harness = Harness::new(&with_runtime(&initialize, &start)).start();
         assert_eq!(harness.logs(), ["final line"], "{initialize} {start}");
-        assert!(
-            harness.traps()[0].starts_with("trapped: a panic or an explicit trap"),
-            "{:?}",
-            harness.traps()
-        );
+        assert_eq!(harness.traps(), ["trapped: a panic or an explicit trap; it wrote: final line"]);
     }
 }
 
@@ -177,4 +173,145 @@ fn random_bytes_are_as_many_as_asked_for() {
     let harness = Harness::new(&guests::encode(guest.core_module(), world)).start();
     assert_eq!(harness.traps(), [""; 0]);
     assert_eq!(harness.published()[0].payload[..], 100_000_u32.to_le_bytes());
+}
+
+/// World of guests that use more of WASI than a simulated device has, in other versions of 0.2.
+const MORE_WORLD: &str = "package test:guest;
+    world guest {
+        include wasmote:device/device@0.1.0;
+        import wasi:sockets/instance-network@0.2.9;
+        import wasi:sockets/tcp-create-socket@0.2.9;
+        import wasi:sockets/name-lookup@0.2.9;
+        import wasi:http/outgoing-handler@0.2.9;
+        import wasi:clocks/timezone@0.2.9;
+        import wasi:clocks/monotonic-clock@0.2.0;
+        import wasi:config/store@0.2.0-rc.1;
+        import wasi:io/streams@0.2.9;
+    }
+    package wasi:sockets@0.2.9 {
+        interface network {
+            resource network;
+            enum error-code { unknown, access-denied, not-supported }
+        }
+        interface instance-network {
+            use network.{network};
+            instance-network: func() -> network;
+        }
+        interface tcp-create-socket {
+            use network.{error-code};
+            resource tcp-socket;
+            create-tcp-socket: func(family: u8) -> result<tcp-socket, error-code>;
+        }
+        interface name-lookup {
+            use network.{network, error-code};
+            resolve: func(network: borrow<network>, name: string) -> result<list<string>, error-code>;
+        }
+    }
+    package wasi:http@0.2.9 {
+        interface outgoing-handler {
+            handle: func(url: string) -> result<u32>;
+        }
+    }
+    package wasi:clocks@0.2.9 {
+        interface timezone {
+            record timezone-display { utc-offset: s32, name: string, in-daylight-saving-time: bool }
+            display: func(seconds: u64) -> timezone-display;
+            utc-offset: func(seconds: u64) -> s32;
+        }
+    }
+    package wasi:config@0.2.0-rc.1 {
+        interface store {
+            variant error { upstream(string), io(string) }
+            get: func(key: string) -> result<option<string>, error>;
+        }
+    }
+    package wasi:io@0.2.9 {
+        interface streams {
+            variant stream-error { last-operation-failed(string), closed }
+            resource output-stream {
+                write-zeroes: func(len: u64) -> result<_, stream-error>;
+            }
+            splice: func() -> u64;
+            open: func() -> option<output-stream>;
+        }
+    }";
+const MORE_IMPORTS: &str = r#"
+    (import "wasi:sockets/instance-network@0.2.9" "instance-network" (func $network (result i32)))
+    (import "wasi:sockets/network@0.2.9" "[resource-drop]network" (func $drop-network (param i32)))
+    (import "wasi:sockets/tcp-create-socket@0.2.9" "create-tcp-socket" (func $socket (param i32 i32)))
+    (import "wasi:sockets/name-lookup@0.2.9" "resolve" (func $resolve (param i32 i32 i32 i32)))
+    (import "wasi:http/outgoing-handler@0.2.9" "handle" (func $request (param i32 i32 i32)))
+    (import "wasi:clocks/timezone@0.2.9" "display" (func $zone (param i64 i32)))
+    (import "wasi:clocks/timezone@0.2.9" "utc-offset" (func $offset (param i64) (result i32)))
+    (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $subscribe-clock (param i64) (result i32)))
+    (import "wasi:io/poll@0.2.0" "[resource-drop]pollable" (func $drop-pollable (param i32)))
+    (import "wasi:config/store@0.2.0-rc.1" "get" (func $setting (param i32 i32 i32)))
+    (import "wasi:io/streams@0.2.9" "splice" (func $splice (result i64)))
+    (import "wasi:io/streams@0.2.9" "open" (func $open (param i32)))"#;
+
+/// A device whose guest executes these instructions at its start.
+fn with_more_wasi(start: &str) -> Harness {
+    let guest = Guest { imports: MORE_IMPORTS, start, ..Guest::default() };
+    Harness::new(&guests::encode(guest.core_module(), MORE_WORLD)).start()
+}
+
+#[test]
+fn absent_functions_fail_as_on_a_machine_that_denies_access() {
+    let start = r#"
+        (local $network i32)
+        (local.set $network (call $network))
+        (call $socket (i32.const 4) (i32.const 4096))
+        (call $resolve (local.get $network) (i32.const 64) (i32.const 11) (i32.const 4112))
+        (call $drop-network (local.get $network))
+        (call $setting (i32.const 64) (i32.const 11) (i32.const 4128))
+        (call $open (i32.const 4144))
+        (i32.store8 (i32.const 4156) (call $offset (i64.const 1)))
+        (call $zone (i64.const 1) (i32.const 4160))
+        (call $report (i32.const 4096) (i32.const 64))"#;
+    let harness = with_more_wasi(start);
+    assert_eq!(harness.traps(), [""; 0]);
+    let payload = harness.published()[0].payload.clone();
+    let (failed, access_denied) = (1, 1);
+    assert_eq!((payload[0], payload[4]), (failed, access_denied), "of a socket");
+    assert_eq!((payload[16], payload[20]), (failed, access_denied), "of a lookup of a name");
+    assert_eq!((payload[32], payload[36]), (failed, 0), "of a setting: the first error with a text");
+    assert_eq!((payload[48], payload[60]), (0, 0), "no stream, and UTC");
+    assert_eq!(payload[72], 3, "the length of `UTC`");
+}
+
+#[test]
+fn calls_that_cannot_be_answered_name_the_function_and_what_to_use() {
+    for (start, wanted) in [
+        (
+            "(call $request (i32.const 64) (i32.const 11) (i32.const 4096))",
+            "trapped: it called `wasi:http/outgoing-handler@0.2.0#handle`, which a simulated device does not have; send \
+             requests with `send` of `wasmote:device/http`",
+        ),
+        (
+            "(drop (call $splice))",
+            "trapped: it called `wasi:io/streams@0.2.0#splice`, which a simulated device does not have",
+        ),
+    ] {
+        let traps = with_more_wasi(start).traps();
+        assert!(traps.first().is_some_and(|trap| trap.starts_with(wanted)), "{traps:?}");
+    }
+}
+
+#[test]
+fn resources_that_are_never_dropped_have_a_limit() {
+    for create in ["(call $subscribe-clock (i64.const 1))", "(call $network)"] {
+        let kept = format!("(loop $ever (drop {create}) (br $ever))");
+        let traps = with_more_wasi(&kept).traps();
+        let wanted =
+            "trapped: it holds 10000 resources of WASI, such as streams and pollables, which is the limit";
+        assert!(traps.first().is_some_and(|trap| trap.starts_with(wanted)), "{traps:?}");
+    }
+    let dropped = "
+        (local $left i32)
+        (local.set $left (i32.const 30000))
+        (loop $again
+          (call $drop-pollable (call $subscribe-clock (i64.const 1)))
+          (call $drop-network (call $network))
+          (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))";
+    assert_eq!(with_more_wasi(dropped).traps(), [""; 0]);
 }
