@@ -36,7 +36,7 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
 }
 
 /// Reads and inspects a component.
-fn inspect_source(source: &Source, engine: &Engine) -> Result<Inspection, Failure> {
+pub(super) fn inspect_source(source: &Source, engine: &Engine) -> Result<Inspection, Failure> {
     let bytes = source.read().map_err(Failure::failed)?;
     engine
         .inspect(&source.name(), &bytes)

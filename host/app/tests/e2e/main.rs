@@ -28,6 +28,7 @@ mod mosquitto;
 mod numbers;
 mod page;
 mod program;
+mod project;
 mod recordings;
 mod schemathesis;
 mod silence;
