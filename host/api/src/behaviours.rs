@@ -14,13 +14,13 @@ use wasmote_fleet::component_info::ComponentInfo;
 use wasmote_fleet::config::Group;
 use wasmote_fleet::config::values::Sha256Pin;
 use wasmote_fleet::versions::record::{UpdateCounts, UpdateRefusal};
-use wasmote_fleet::versions::{AppliedUpdate, RunningBehaviour, UpdateError, VersionInfo};
+use wasmote_fleet::versions::{AppliedUpdate, RunningBehaviour, UpdateError, UpdateProgress, VersionInfo};
 use wasmote_live::fleet::RolloutReport;
 use wasmote_live::status::Totals;
 use wasmote_sim::limits::Limits;
 
 use super::Api;
-use super::endpoint::{Endpoint, get, put};
+use super::endpoint::{Endpoint, get, post, put};
 use super::error::ApiError;
 use super::extract::{Body, Params};
 
@@ -40,6 +40,11 @@ struct BehaviourView {
     versions: Vec<VersionView>,
     /// Counts of updates.
     updates: UpdateCounts,
+    /// The update in progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<UpdateProgress>,
+    /// Whether `POST /behaviours/{name}/rollback` has a version to return to.
+    can_roll_back: bool,
     /// The last update that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_refusal: Option<UpdateRefusal>,
@@ -130,6 +135,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 422,
                 "The component is invalid for this host, or a canary failed; the old version keeps running",
             ),
+        post("/behaviours/{name}/rollback", roll_back)
+            .summary("Return to the version before the present one, as an update does: canaries first")
+            .response::<UpdateResponse>()
+            .error(404, "No device runs it")
+            .error(409, "Another update is in progress, or this host has no earlier version")
+            .error(422, "A canary failed; the present version keeps running"),
     ]
 }
 
@@ -159,6 +170,8 @@ fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourVie
         quotas: groups.iter().map(GroupQuota::of).collect(),
         versions: behaviour.versions.into_iter().map(version).collect(),
         updates: behaviour.updates,
+        progress: api.versions.progress(&name),
+        can_roll_back: api.versions.has_earlier(&name),
         last_refusal: behaviour.last_refusal,
         info: behaviour.info,
     }
@@ -184,10 +197,34 @@ async fn replace(
     // The update continues when the client disconnects.
     let task =
         tokio::spawn(async move { updating.versions.update(&name, bytes, "http", pin.as_deref()).await });
-    let updated = task.await.map_err(|failed| {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
-    })?;
-    let AppliedUpdate { info, bytes, began, rollout, gained_imports, dropped_imports } = updated?;
+    let updated = task.await.map_err(ended_early)?;
+    answer(&api, behaviour, replaced, updated?)
+}
+
+async fn roll_back(
+    Shared(api): Shared<Arc<Api>>,
+    Name(name): Name,
+) -> Result<Json<UpdateResponse>, ApiError> {
+    let replaced = api.versions.find(&name)?.info.sha256;
+    let (behaviour, updating) = (name.clone(), Arc::clone(&api));
+    // The update continues when the client disconnects.
+    let task = tokio::spawn(async move { updating.versions.roll_back(&name).await });
+    let updated = task.await.map_err(ended_early)?;
+    answer(&api, behaviour, replaced, updated?)
+}
+
+fn ended_early(failed: tokio::task::JoinError) -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
+}
+
+/// Records an update, and describes it.
+fn answer(
+    api: &Api,
+    behaviour: String,
+    replaced: String,
+    updated: AppliedUpdate,
+) -> Result<Json<UpdateResponse>, ApiError> {
+    let AppliedUpdate { info, bytes, began, rollout, gained_imports, dropped_imports } = updated;
     let changed = rollout.is_some();
     if let Some(RolloutReport { canaries, .. }) = &rollout {
         api.audit_update(BehaviourUpdate {
@@ -264,6 +301,7 @@ impl From<UpdateError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "canary", message).found(device.as_str())
             }
             UpdateError::NotTaken { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "config", message),
+            UpdateError::NoEarlierVersion(_) => Self::new(StatusCode::CONFLICT, "behaviour", message),
             UpdateError::Planned => Self::new(StatusCode::CONFLICT, "group", message),
             UpdateError::Links { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "config", message),
             UpdateError::Names(_) | UpdateError::TooManyDevices { .. } => {

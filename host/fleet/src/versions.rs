@@ -29,7 +29,7 @@ use crate::component_info::ComponentInfo;
 use crate::config::Group;
 use crate::suggest::did_you_mean;
 pub use error::UpdateError;
-pub use record::{RunningBehaviour, UpdateEvent, UpdateOutcome, VersionInfo};
+pub use record::{RunningBehaviour, UpdateEvent, UpdateOutcome, UpdateProgress, VersionInfo};
 
 /// Update events that a slow subscriber may lag behind.
 const EVENT_CAPACITY: usize = 256;
@@ -49,6 +49,8 @@ pub struct Versions {
     behaviours: Mutex<BTreeMap<String, RunningBehaviour>>,
     /// Lock that is held during an update, so that only one runs at a time.
     update_lock: tokio::sync::Mutex<()>,
+    /// The update in progress, with the name of its behaviour.
+    progress: Mutex<Option<(String, UpdateProgress)>>,
     events: broadcast::Sender<Arc<UpdateEvent>>,
 }
 
@@ -92,6 +94,7 @@ impl Versions {
             factory: Arc::new(behaviour_factory),
             behaviours: Mutex::new(behaviours.collect()),
             update_lock: tokio::sync::Mutex::default(),
+            progress: Mutex::default(),
             events: broadcast::channel(EVENT_CAPACITY).0,
         }
     }
@@ -158,17 +161,72 @@ impl Versions {
         let Ok(_guard) = self.update_lock.try_lock() else {
             return Err(UpdateError::Busy(name.to_owned()));
         };
+        self.show_progress(Some((name.to_owned(), UpdateProgress::new(source, self.trial))));
         let outcome = self.roll_out(name, &old, bytes, source, pin).await;
-        match &outcome {
+        self.show_progress(None);
+        self.report(name, &old, source, &outcome);
+        outcome
+    }
+
+    /// Gives all devices of a behaviour the version before the present one again. Only a fleet whose groups may change keeps
+    /// earlier versions.
+    pub async fn roll_back(&self, name: &str) -> Result<AppliedUpdate, UpdateError> {
+        const SOURCE: &str = "roll back";
+        let old = self.find(name)?.info;
+        let Ok(_guard) = self.update_lock.try_lock() else {
+            return Err(UpdateError::Busy(name.to_owned()));
+        };
+        let earlier = self.changeable.as_ref().and_then(|changeable| changeable.earlier(name));
+        let component = earlier.ok_or_else(|| UpdateError::NoEarlierVersion(name.to_owned()))?;
+        for group in self.groups_of(name) {
+            group.check(&component)?;
+        }
+        self.show_progress(Some((name.to_owned(), UpdateProgress::new(SOURCE, self.trial))));
+        let outcome = self.give_all(name, &old, (component, Vec::new()), SOURCE).await;
+        self.show_progress(None);
+        self.report(name, &old, SOURCE, &outcome);
+        outcome
+    }
+
+    /// Whether [`Self::roll_back`] has a version to return to.
+    pub fn has_earlier(&self, name: &str) -> bool {
+        self.changeable.as_ref().is_some_and(|changeable| changeable.earlier(name).is_some())
+    }
+
+    /// The update of a behaviour that is in progress.
+    pub fn progress(&self, name: &str) -> Option<UpdateProgress> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.as_ref().filter(|(of, _)| of == name).map(|(_, progress)| progress.clone())
+    }
+
+    fn show_progress(&self, progress: Option<(String, UpdateProgress)>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+
+    fn change_progress(&self, change: impl FnOnce(&mut UpdateProgress)) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, progress)) = progress.as_mut() {
+            change(progress);
+        }
+    }
+
+    /// Records the outcome of an update, and emits its event.
+    fn report(
+        &self,
+        name: &str,
+        old: &ComponentInfo,
+        source: &str,
+        outcome: &Result<AppliedUpdate, UpdateError>,
+    ) {
+        match outcome {
             Ok(AppliedUpdate { rollout: None, .. }) => {}
             Ok(AppliedUpdate { info, rollout: Some(rollout), .. }) => {
                 self.modify(name, |behaviour| behaviour.replace(info.clone()));
-                self.emit(UpdateEvent::updated(name, source, info, &old, rollout));
+                self.emit(UpdateEvent::updated(name, source, info, old, rollout));
             }
             Err(UpdateError::Ask(_)) => {}
-            Err(problem) => self.report_failure(name, &old, problem.to_string(), source),
+            Err(problem) => self.report_failure(name, old, problem.to_string(), source),
         }
-        outcome
     }
 
     /// Reports an update that failed before its component could be loaded.
@@ -193,10 +251,21 @@ impl Versions {
     ) -> Result<AppliedUpdate, UpdateError> {
         let groups = self.groups_of(name);
         let pins = groups.iter().filter_map(|group| group.sha256.as_deref()).chain(pin);
-        let (component, bytes) = self.load(name, bytes, pins.map(str::to_owned).collect()).await?;
+        let loaded = self.load(name, bytes, pins.map(str::to_owned).collect()).await?;
         for group in &groups {
-            group.check(&component)?;
+            group.check(&loaded.0)?;
         }
+        self.give_all(name, old, loaded, source).await
+    }
+
+    /// Rolls a loaded component out to all devices of its behaviour.
+    async fn give_all(
+        &self,
+        name: &str,
+        old: &ComponentInfo,
+        (component, bytes): (Component, Vec<u8>),
+        source: &str,
+    ) -> Result<AppliedUpdate, UpdateError> {
         let info = ComponentInfo::new(source, component.inspect());
         let difference = |of: &[String], in_other: &[String]| -> Vec<String> {
             of.iter().filter(|name| !in_other.contains(name)).cloned().collect()
@@ -212,7 +281,10 @@ impl Versions {
         let devices = self.devices_without(name, &updated.info.sha256, &component).await?;
         if !devices.is_empty() || updated.info.sha256 != old.sha256 {
             updated.began = self.fleet.now().run;
-            updated.rollout = Some(self.fleet.roll_out(Rollout { devices, trial: self.trial }).await?);
+            self.change_progress(|progress| progress.devices = devices.len() as u64);
+            let rollout = Rollout { devices, trial: self.trial };
+            let report_step = |step| self.change_progress(|progress| progress.advance(step));
+            updated.rollout = Some(self.fleet.roll_out_in_steps(rollout, report_step).await?);
         }
         self.changeable.iter().for_each(|changeable| changeable.remember(&component));
         Ok(updated)

@@ -27,6 +27,8 @@ mod models;
 mod mosquitto;
 mod numbers;
 mod page;
+mod page_api;
+mod page_reader;
 mod program;
 mod project;
 mod recordings;

@@ -22,6 +22,9 @@ pub enum UpdateError {
     /// Another update is in progress.
     #[error("another update is in progress; try `{0}` again when it has ended")]
     Busy(String),
+    /// There is no earlier version to return to.
+    #[error("this host has no earlier version of `{0}`; send the component that it is to run")]
+    NoEarlierVersion(String),
     /// A plan decides about the groups of this run.
     #[error("the plan of this run decides about its groups: add the change to the plan's timeline")]
     Planned,

@@ -29,6 +29,8 @@ pub const MAX_ADDED: u32 = 10_000;
 pub(super) struct Changeable {
     settings: Settings,
     components: Mutex<BTreeMap<String, Component>>,
+    /// The version before the present one, for each behaviour that has had another one.
+    earlier: Mutex<BTreeMap<String, Component>>,
 }
 
 impl Changeable {
@@ -43,7 +45,16 @@ impl Changeable {
 
     /// Remembers the version that a behaviour has from now on.
     pub(super) fn remember(&self, component: &Component) {
-        self.components().insert(component.name().to_owned(), component.clone());
+        let before = self.components().insert(component.name().to_owned(), component.clone());
+        if let Some(before) = before.filter(|before| before.version() != component.version()) {
+            let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+            earlier.insert(before.name().to_owned(), before);
+        }
+    }
+
+    /// The version of a behaviour before the present one.
+    pub(super) fn earlier(&self, name: &str) -> Option<Component> {
+        self.earlier.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }
 
@@ -93,7 +104,14 @@ impl Versions {
     /// Allows changes of groups. `components` are those of all behaviours, by name.
     #[must_use]
     pub fn with_changes(self, settings: Settings, components: BTreeMap<String, Component>) -> Self {
-        Self { changeable: Some(Changeable { settings, components: Mutex::new(components) }), ..self }
+        Self {
+            changeable: Some(Changeable {
+                settings,
+                components: Mutex::new(components),
+                earlier: Mutex::default(),
+            }),
+            ..self
+        }
     }
 
     fn changeable(&self) -> Result<&Changeable, UpdateError> {
