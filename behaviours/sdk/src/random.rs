@@ -62,7 +62,7 @@ macro_rules! distributions {
 distributions!(Device);
 distributions!(Link);
 
-#[cfg(all(test, feature = "bench"))]
+#[cfg(test)]
 mod tests {
     use crate::bench;
 
