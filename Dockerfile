@@ -76,6 +76,8 @@ COPY wit wit
 COPY host host
 COPY experiments experiments
 COPY deploy/monitoring deploy/monitoring
+# Sources of the SDK, which `wasmote new` writes into projects.
+COPY behaviours/sdk/src behaviours/sdk/src
 COPY --from=guests /src/behaviours/built behaviours/built
 RUN . /target.env \
     && find host -name '*.rs' -exec touch {} + \

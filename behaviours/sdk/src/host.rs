@@ -1,8 +1,9 @@
 //! Interface between a device and its host.
 //!
 //! `Host` has the imports of a guest, which `wit/` documents. A component calls its imports, and a test the
-//! bench, which implements them by the simulator. The type of the handle is fixed at compile time, without
-//! dynamic dispatch, so that a component imports only the functions that it calls.
+//! bench, which implements them by the simulator. A native build without the bench has no host: each function
+//! panics. The type of the handle is fixed at compile time, without dynamic dispatch, so that a component imports
+//! only the functions that it calls.
 
 use crate::bindings::wasmote::device as wit;
 use crate::message::{MessageProperties, Qos};
@@ -18,12 +19,21 @@ pub use wit::state::StateError;
 pub use wit::timers::TimerError;
 pub use wit::types::HttpRequest;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(not(target_arch = "wasm32"), feature = "bench"))]
 pub(crate) use crate::bench::Connection as HostHandle;
 
 /// Handle of the host in a component. The imports are global, so it has no data.
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", not(feature = "bench")))]
 pub struct HostHandle;
+
+/// End of a native test that called the host, in a build without the bench.
+#[cfg(all(not(target_arch = "wasm32"), not(feature = "bench")))]
+fn no_host(function: &str) -> ! {
+    panic!(
+        "`{function}` needs a host, and a native unit test has none: test functions without a device here, and the \
+         whole behaviour by `wasmote test`"
+    )
+}
 
 /// Declares [`Host`] from the list of imports, and implements it for a component: each function calls its import.
 macro_rules! imports {
@@ -38,6 +48,13 @@ macro_rules! imports {
         impl Host for HostHandle {
             $(fn $name(&self, $($argument: $type),*) $(-> $result)? {
                 wit::$interface::$import($($argument),*)
+            })+
+        }
+
+        #[cfg(all(not(target_arch = "wasm32"), not(feature = "bench")))]
+        impl Host for HostHandle {
+            $(fn $name(&self, $(_: $type),*) $(-> $result)? {
+                no_host(stringify!($name))
             })+
         }
     };

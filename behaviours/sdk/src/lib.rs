@@ -14,7 +14,7 @@
 //! - [`number`], [`timestamp`]: small conversions between numbers, times and text.
 //! - [`template`]: texts with placeholders.
 //! - [`sorted_map`]: a small map.
-//! - `bench` (not on Wasm): a fleet in virtual time, for native tests of a behaviour.
+//! - `bench` (not on Wasm, and not without the feature `bench`): a fleet in virtual time, for native tests of a behaviour.
 //!
 //! Below: [`host`] is the interface to the host. In a component the imports implement it, in a test the bench.
 //! `guest` implements the exports. The same behaviour runs on both.
@@ -24,7 +24,7 @@
 pub mod bindings;
 
 pub mod behaviour;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(not(target_arch = "wasm32"), feature = "bench"))]
 pub mod bench;
 pub mod command;
 pub mod config;

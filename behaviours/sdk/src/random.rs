@@ -62,7 +62,7 @@ macro_rules! distributions {
 distributions!(Device);
 distributions!(Link);
 
-#[cfg(test)]
+#[cfg(all(test, feature = "bench"))]
 mod tests {
     use crate::bench;
 

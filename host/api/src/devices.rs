@@ -6,10 +6,14 @@ use axum::Json;
 use axum::extract::State as Shared;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use wasmote_fleet::metrics::Snapshot;
 use wasmote_fleet::metrics::json::Metrics;
 use wasmote_live::fleet::STATUS_BATCH;
-use wasmote_live::status::DeviceStatus;
+use wasmote_live::status::{DeviceStatus, SessionStatus, Totals};
+use wasmote_mqtt::message::{Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::TopicFilter;
 use wasmote_page::recording::State;
 
 use super::Api;
@@ -80,8 +84,122 @@ struct DeviceRow {
 struct DeviceDetail {
     #[serde(flatten)]
     status: DeviceView,
+    /// The MQTT session.
+    session: SessionView,
+    /// Message that the broker publishes if the connection ends without DISCONNECT.
+    will: Option<WillView>,
+    /// Topic filters of the behaviour.
+    subscriptions: Vec<SubscriptionView>,
+    /// Configuration of its group, without values whose names are those of secrets.
+    config: Map<String, Value>,
+    /// Energy left in its battery, in joules; null without a battery.
+    battery_joules: Option<f64>,
+    /// Seconds by which its calendar clock is ahead.
+    clock_error_s: f64,
     /// Metrics of the device.
     metrics: Metrics,
+}
+
+/// The MQTT session of a device.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct SessionView {
+    /// Version of MQTT.
+    #[schemars(extend("enum" = ["3.1.1", "5"]))]
+    protocol: &'static str,
+    /// Keepalive in seconds, as agreed with the broker; zero means none.
+    keep_alive_s: u16,
+    /// Seconds that the broker keeps the session without a connection.
+    expiry_s: u32,
+    /// Whether each connection begins a new session.
+    clean_start: bool,
+    /// Messages on their way to the broker: not acknowledged or, at QoS 0, not written.
+    in_flight: u64,
+    /// Messages that wait for a connection, for a delay or for others to be acknowledged.
+    queued: u64,
+    /// Seconds for which the broker has not answered a ping; null if none is open.
+    unanswered_s: Option<f64>,
+}
+
+/// The will of a device.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct WillView {
+    /// Topic.
+    topic: String,
+    /// Payload as text, or its first 1,000 characters.
+    payload: String,
+    /// Quality of service.
+    qos: u8,
+    /// Whether the broker retains it.
+    retain: bool,
+    /// Seconds between the end of the connection and the will.
+    delay_s: u32,
+}
+
+/// A subscription of a device.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct SubscriptionView {
+    /// Topic filter.
+    filter: String,
+    /// Quality of service.
+    qos: u8,
+}
+
+/// Length of the text of a payload.
+const MAX_PAYLOAD_TEXT: usize = 1_000;
+/// Parts of names of values that are not shown.
+const SECRET_NAMES: [&str; 6] = ["password", "passwd", "secret", "token", "credential", "private"];
+
+impl SessionView {
+    fn new(session: SessionStatus, totals: &Totals) -> Self {
+        Self {
+            protocol: match session.protocol {
+                Protocol::V4 => "3.1.1",
+                Protocol::V5 => "5",
+            },
+            keep_alive_s: session.keep_alive_s,
+            expiry_s: session.expiry_s,
+            clean_start: session.expiry_s == 0,
+            in_flight: totals.in_flight,
+            queued: totals.waiting.0.saturating_sub(totals.in_flight),
+            unanswered_s: session.unanswered.map(|waited| waited.as_millis() as f64 / 1_000.0),
+        }
+    }
+}
+
+impl WillView {
+    fn new(will: &Will) -> Self {
+        let Will { message, delay } = will;
+        Self {
+            topic: message.topic.as_str().to_owned(),
+            payload: String::from_utf8_lossy(&message.payload).chars().take(MAX_PAYLOAD_TEXT).collect(),
+            qos: message.qos as u8,
+            retain: message.retain,
+            delay_s: *delay,
+        }
+    }
+}
+
+/// The value without fields whose names are those of secrets, at every depth.
+fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(public_fields(fields)),
+        Value::Array(items) => items.into_iter().map(without_secrets).collect(),
+        other => other,
+    }
+}
+
+fn public_fields(fields: Map<String, Value>) -> Map<String, Value> {
+    let shown = |(name, value): (String, Value)| {
+        let lower = name.to_lowercase();
+        match SECRET_NAMES.iter().any(|secret| lower.contains(secret)) {
+            true => (name, Value::from("not shown")),
+            false => (name, without_secrets(value)),
+        }
+    };
+    fields.into_iter().map(shown).collect()
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -172,7 +290,42 @@ fn device_row(status: &DeviceStatus, api: &Api) -> DeviceRow {
 
 async fn one(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<DeviceDetail>, ApiError> {
     let status = api.fleet.status(device.id()).await?;
+    let detail = api.fleet.detail(device.id()).await?;
     let view = DeviceView::new(&status, &api);
+    let group = api.versions.groups().into_iter().find(|group| *group.name == *status.identity.group);
+    let subscription = |(filter, qos): &(TopicFilter, Qos)| SubscriptionView {
+        filter: filter.as_str().to_owned(),
+        qos: *qos as u8,
+    };
+    let session = SessionView::new(detail.session, &status.totals);
     let snapshot = Snapshot { totals: status.totals, uptime: api.uptime(), ..Snapshot::default() };
-    Ok(Json(DeviceDetail { status: view, metrics: Metrics::new(&snapshot) }))
+    Ok(Json(DeviceDetail {
+        status: view,
+        session,
+        will: detail.will.as_ref().map(WillView::new),
+        subscriptions: detail.subscriptions.iter().map(subscription).collect(),
+        config: group.map(|group| public_fields(group.config)).unwrap_or_default(),
+        battery_joules: status.joules,
+        clock_error_s: status.clock_error_s,
+        metrics: Metrics::new(&snapshot),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_with_the_names_of_secrets_are_not_shown() {
+        let config =
+            json!({"interval": "1s", "api_Token": "t", "http": {"headers": [{"Password": "p"}], "url": "u"}});
+        let wanted = json!({
+            "interval": "1s",
+            "api_Token": "not shown",
+            "http": {"headers": [{"Password": "not shown"}], "url": "u"},
+        });
+        assert_eq!(without_secrets(config), wanted);
+    }
 }

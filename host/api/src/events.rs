@@ -1,8 +1,9 @@
 //! `GET /events`: new events as server-sent events.
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State as Shared;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -38,6 +39,8 @@ struct FilterQuery {
     topic: Option<String>,
     /// `base64` adds the first bytes of payloads as they are, with the length of the whole payload
     payload: Option<PayloadForm>,
+    /// Most events of devices in a second; the others are only counted, in `lagged`
+    per_second: Option<NonZeroU32>,
 }
 
 /// Form of payloads in events.
@@ -67,6 +70,46 @@ struct EventSelection {
     payload: Option<PayloadForm>,
 }
 
+/// Limit of the events of devices that one stream gets in a second. Who only looks on needs no more, and making an event costs
+/// the host and the reader far more than counting it.
+struct Throttle {
+    most: Option<NonZeroU32>,
+    /// Beginning of the present second, and the events since then.
+    since: Instant,
+    sent: u32,
+    missed: u64,
+}
+
+/// What a stream gets for an event.
+enum Passage {
+    Pass,
+    Skip,
+    /// A report of so many events that were left out, in place of this one.
+    Report(u64),
+}
+
+impl Throttle {
+    fn new(most: Option<NonZeroU32>) -> Self {
+        Self { most, since: Instant::now(), sent: 0, missed: 0 }
+    }
+
+    fn take(&mut self, now: Instant) -> Passage {
+        let Some(most) = self.most else { return Passage::Pass };
+        if now.duration_since(self.since) >= Duration::from_secs(1) {
+            (self.since, self.sent) = (now, 0);
+            if self.missed > 0 {
+                return Passage::Report(std::mem::take(&mut self.missed) + 1);
+            }
+        }
+        if self.sent >= most.get() {
+            self.missed += 1;
+            return Passage::Skip;
+        }
+        self.sent += 1;
+        Passage::Pass
+    }
+}
+
 /// Interval of the comments that keep proxies and clients from closing the stream.
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -85,6 +128,7 @@ async fn events(
     Shared(api): Shared<Arc<Api>>,
     Params(filter): Params<FilterQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let mut throttle = Throttle::new(filter.per_second);
     let filter = EventSelection::check(&filter, &api)?;
     let filter = Arc::new(filter);
     let updates = BroadcastStream::new(api.versions.subscribe());
@@ -95,7 +139,12 @@ async fn events(
     });
     let device_events = api.fleet.events(filter.interest()).into_stream();
     let events = device_events.filter_map(move |item| match item {
-        Ok(device_event) => filter.includes(&device_event).then(|| Ok(event(&device_event, filter.payload))),
+        Ok(device_event) if filter.includes(&device_event) => match throttle.take(Instant::now()) {
+            Passage::Pass => Some(Ok(event(&device_event, filter.payload))),
+            Passage::Skip => None,
+            Passage::Report(missed) => Some(Ok(lagged_event(missed))),
+        },
+        Ok(_) => None,
         Err(missed) => Some(Ok(lagged_event(missed))),
     });
     // The end of the fleet's events ends the stream.
@@ -195,6 +244,21 @@ fn parse_kind(name: &str) -> Result<&'static str, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_with_a_limit_counts_what_it_leaves_out() {
+        let mut throttle = Throttle::new(NonZeroU32::new(2));
+        let begin = throttle.since;
+        let mut take = |after_ms: u64| match throttle.take(begin + Duration::from_millis(after_ms)) {
+            Passage::Pass => "pass".to_owned(),
+            Passage::Skip => "skip".to_owned(),
+            Passage::Report(missed) => missed.to_string(),
+        };
+        let passages: Vec<_> = [0, 1, 2, 3, 1_000, 1_001, 1_002, 1_003, 5_000, 7_000].map(&mut take).into();
+        assert_eq!(passages, ["pass", "pass", "skip", "skip", "3", "pass", "pass", "skip", "2", "pass"]);
+        let mut unlimited = Throttle::new(None);
+        assert!((0..1_000).all(|_| matches!(unlimited.take(begin), Passage::Pass)));
+    }
 
     #[test]
     fn unknown_kinds_are_refused_with_a_suggestion() {

@@ -44,6 +44,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             "Replace the fleet's faults; groups and devices with their own faults keep them",
         ),
         shows(delete("/faults", reset_fleet), "Restore the initial faults of the run"),
+        get("/faults/scopes", scopes)
+            .summary("The faults of the fleet, and of every group and device that has its own")
+            .response::<Vec<FaultsView>>(),
         shows(get("/groups/{group}/faults", show_group), "The group's faults: its own, or the fleet's"),
         reads(put("/groups/{group}/faults", set_group), "Set the group's own faults"),
         shows(delete("/groups/{group}/faults", reset_group), "Restore the fleet's faults"),
@@ -78,6 +81,10 @@ type FaultsResponse = Result<Json<FaultsView>, ApiError>;
 
 async fn show_fleet(Shared(api): Shared<Arc<Api>>) -> FaultsResponse {
     show(&api, FaultScope::Fleet).await
+}
+
+async fn scopes(Shared(api): Shared<Arc<Api>>) -> Json<Vec<FaultsView>> {
+    Json(api.faults.lock().await.own_sets(&api.fleet.devices()))
 }
 
 async fn set_fleet(Shared(api): Shared<Arc<Api>>, body: Body) -> FaultsResponse {

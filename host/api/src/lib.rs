@@ -2,7 +2,7 @@
 //!
 //! * [`endpoint`]: table of endpoints, the source of the router and of the [`openapi`] document.
 //! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
-//! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
+//! * Resources: [`status`], [`devices`], `values`, [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`groups`], [`events`], `page`, `by_hand` (the plan of changes), [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
 //! * [`recorder`]: what the page shows of this run.
 //! * [`viewer`]: the page for finished runs.
@@ -35,6 +35,7 @@ pub mod refusal;
 pub mod state;
 pub mod status;
 mod threads;
+mod values;
 pub mod viewer;
 
 use std::collections::BTreeMap;
@@ -244,6 +245,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         metrics::endpoints(),
         health::endpoints(),
         devices::endpoints(),
+        values::endpoints(),
         power::endpoints(),
         faults::endpoints(),
         behaviours::endpoints(),

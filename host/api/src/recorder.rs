@@ -40,7 +40,7 @@ const MAX_BYTES: usize = 8 << 20;
 /// Bytes of actions that are kept for a plan.
 const MAX_ACTION_BYTES: usize = 4 << 20;
 /// Length of a reason, in bytes.
-const MAX_REASON: usize = 200;
+const MAX_REASON: usize = 400;
 /// Messages that a slow page may be behind before it must start again.
 const CAPACITY: usize = 256;
 
@@ -368,6 +368,8 @@ impl Counts {
             lost_offline: Some(ledger.lost_offline),
             refused: ledger.refused.total(),
             traps: Some(self.traps - before.traps.min(self.traps)),
+            unanswered: Some(totals.unanswered.devices),
+            unanswered_s: (totals.unanswered.devices > 0).then(|| seconds(totals.unanswered.longest)),
             waiting: Some(totals.waiting.0),
             latency_p50_s: latency.quantile(0.5),
             latency_p95_s: latency.quantile(0.95),

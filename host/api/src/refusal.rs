@@ -31,13 +31,11 @@ pub enum Refusal {
     Remote,
     /// The token of a protected request is absent or wrong.
     Token,
-    /// A behaviour is to be fetched from a host that is not allowed.
-    Source,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::Connections,
         Self::Rate,
         Self::HeaderSize,
@@ -50,7 +48,6 @@ impl Refusal {
         Self::Origin,
         Self::Remote,
         Self::Token,
-        Self::Source,
     ];
 
     /// Name of the reason in metrics.
@@ -68,7 +65,6 @@ impl Refusal {
             Self::Origin => "origin",
             Self::Remote => "remote",
             Self::Token => "token",
-            Self::Source => "source",
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Command line of the program, with a module for each subcommand.
 
 pub mod behaviours;
+pub mod build;
 pub mod certificates;
 mod environment;
 pub mod experiment;
 pub mod fleet;
 pub mod manifests;
+pub mod new;
 pub mod run;
 pub mod schema;
 pub mod token;
@@ -35,6 +37,7 @@ Examples:
   wasmote run sensor -n 100 --faults none       100 sensors without faults
   wasmote run ./my.wasm --broker mqtt://host    your behaviour on your broker
   wasmote behaviours list                       the built-in behaviours and fault models
+  wasmote new thermostat                        a project of your own behaviour
   wasmote experiment run ten-nodes              20 simulated minutes in a second, reproducible
   wasmote manifests --replicas 50               the same fleet, for Kubernetes
   curl http://127.0.0.1:5000/status             the status of a running fleet";
@@ -78,6 +81,9 @@ enum Verb {
     /// List, inspect and precompile behaviours
     #[command(subcommand)]
     Behaviours(behaviours::Verb),
+    /// Build the component of a project
+    #[command(after_help = build::NOTES)]
+    Build(build::Args),
     /// Make certificates for tests: an authority, brokers and devices
     #[command(subcommand, before_help = certificates::EXAMPLES, after_help = certificates::NOTES)]
     Certificates(certificates::Verb),
@@ -90,7 +96,10 @@ enum Verb {
     /// Write Kubernetes manifests for a fleet
     #[command(before_help = manifests::EXAMPLES, after_help = manifests::NOTES, help_template = TEMPLATE)]
     Manifests(Box<manifests::Args>),
-    /// Print the JSON Schema of a plan, a fault document or a fleet file
+    /// Write a project of your own behaviour or fault model, which builds, tests and runs as it is
+    #[command(before_help = new::EXAMPLES, after_help = new::NOTES, help_template = TEMPLATE)]
+    New(new::Args),
+    /// Print the JSON Schema of a plan, a fault document, a fleet file or a project
     #[command(before_help = schema::EXAMPLES, after_help = schema::NOTES, help_template = TEMPLATE)]
     Schema(schema::Args),
     /// Make a token for the HTTP API
@@ -117,10 +126,12 @@ pub fn main() -> ExitCode {
         }
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Behaviours(verb)) => behaviours::run(verb),
+        Some(Verb::Build(args)) => build::run(&args),
         Some(Verb::Certificates(verb)) => certificates::run(verb),
         Some(Verb::Experiment(verb)) => experiment::run(verb),
         Some(Verb::Fleet(args)) => fleet::run(&args),
         Some(Verb::Manifests(args)) => manifests::run(&args),
+        Some(Verb::New(args)) => new::run(&args),
         Some(Verb::Schema(args)) => schema::run(args),
         Some(Verb::Token(args)) => token::run(&args),
     };

@@ -10,6 +10,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 use wasmote_experiment::plan_file::PlanFile;
 use wasmote_fleet::config::options::Options;
+use wasmote_project::manifest::Manifest;
 use wasmote_sim::faults::document::FaultDocument;
 
 /// A file that has a schema.
@@ -21,6 +22,8 @@ pub enum File {
     Faults,
     /// The configuration of a fleet, as `wasmote run --config` reads it
     Fleet,
+    /// The description of a project, `wasmote.toml`
+    Project,
 }
 
 impl File {
@@ -36,6 +39,10 @@ impl File {
             Self::Faults => titled(
                 generator.into_root_schema_for::<FaultDocument>().to_value(),
                 "Faults of a Wasmote fleet",
+            ),
+            Self::Project => titled(
+                generator.into_root_schema_for::<Manifest>().to_value(),
+                "A project of a Wasmote behaviour",
             ),
             Self::Fleet => titled(generator.into_root_schema_for::<Options>().to_value(), "A Wasmote fleet"),
         }

@@ -62,8 +62,7 @@ impl Experiment {
                 .map_err(|error| attribute(error, &values.set))
         };
         let points: Vec<Point> = combinations.into_iter().map(point).collect::<Result<_, _>>()?;
-        let components =
-            Components::load(points.iter().flat_map(Point::sources), engine, source.models.fetcher())?;
+        let components = Components::load(points.iter().flat_map(Point::sources), engine)?;
         Ok(Self { source, plan, points, components })
     }
 
@@ -77,10 +76,7 @@ impl Experiment {
         let experiment = Self::new(source, overrides, engine)?;
         let is_sound = |plan: &PlanSource| {
             let point = Point::new(plan, Combination::default(), &overrides.live);
-            let fetcher = plan.models.fetcher();
-            point
-                .and_then(|point| dry_run(&point, &Components::load(point.sources(), engine, fetcher)?, ""))
-                .is_ok()
+            point.and_then(|point| dry_run(&point, &Components::load(point.sources(), engine)?, "")).is_ok()
         };
         for point in &experiment.points {
             dry_run(point, &experiment.components, &written.shown)

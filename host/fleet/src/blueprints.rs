@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wasmote_engine::{Component, DeviceSettings, Engine, LoadError};
+use wasmote_engine::{Component, DeviceSettings, Engine};
 use wasmote_mqtt::device_id::{DeviceId, Identity, InvalidId, PeerNames};
-use wasmote_registry::fetcher::Fetcher;
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::layout::CONFIG_KEY as LAYOUT;
@@ -46,7 +45,7 @@ pub enum BlueprintError {
         /// Source of the behaviour.
         from: String,
         /// The error of the engine.
-        problem: LoadError,
+        problem: wasmote_engine::LoadError,
     },
     /// A device name, which is a prefix with a number, is too long.
     #[error("--device-id or a group's name is too long: {0}")]
@@ -65,12 +64,11 @@ impl Components {
     pub fn load<'a>(
         sources: impl IntoIterator<Item = &'a Source>,
         engine: &Engine,
-        fetcher: &Fetcher,
     ) -> Result<Self, BlueprintError> {
         let mut loaded = BTreeMap::new();
         for source in sources {
             if !loaded.contains_key(source) {
-                loaded.insert(source.clone(), load(source, engine, fetcher)?);
+                loaded.insert(source.clone(), load(source, engine)?);
             }
         }
         Ok(Self(loaded))
@@ -90,8 +88,7 @@ impl Components {
 impl Blueprints {
     /// Loads the behaviours and makes the blueprints.
     pub fn new(settings: &Settings, engine: &Engine) -> Result<Self, BlueprintError> {
-        let sources = settings.groups.iter().map(|group| &group.behaviour);
-        let components = Components::load(sources, engine, settings.models.fetcher())?;
+        let components = Components::load(settings.groups.iter().map(|group| &group.behaviour), engine)?;
         Self::from_components(settings, &components)
     }
 
@@ -106,10 +103,8 @@ impl Blueprints {
             }
             first += group.count as usize;
         }
-        let fetcher = settings.models.fetcher();
-        let info = |(source, component): (&Source, &Component)| {
-            ComponentInfo::new(source.described(fetcher), component.inspect())
-        };
+        let info =
+            |(source, component): (&Source, &Component)| ComponentInfo::new(source, component.inspect());
         let named = |(_, component): (_, &Component)| (component.name().to_owned(), component.clone());
         Ok(Self {
             devices,
@@ -128,15 +123,8 @@ fn check_group(group: &Group, component: &Component) -> Result<(), BlueprintErro
     })
 }
 
-fn load(source: &Source, engine: &Engine, fetcher: &Fetcher) -> Result<Component, BlueprintError> {
-    let bytes = source.read(fetcher).map_err(|problem| match problem {
-        SourceError::Pinned { wanted, found, .. } => BlueprintError::Load {
-            name: source.name(),
-            from: source.to_string(),
-            problem: LoadError::Pinned { wanted, found },
-        },
-        problem => problem.into(),
-    })?;
+fn load(source: &Source, engine: &Engine) -> Result<Component, BlueprintError> {
+    let bytes = source.read()?;
     let began = Instant::now();
     let component = engine.load(&source.name(), &bytes).map_err(|problem| BlueprintError::Load {
         name: source.name(),

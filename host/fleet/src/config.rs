@@ -127,7 +127,10 @@ pub struct Group {
 impl Group {
     /// The layout in its configuration.
     pub fn layout(&self) -> Result<Option<Layout>, LayoutError> {
-        let known = self.behaviour.builtin().and_then(builtins::topics);
+        let known = match &self.behaviour {
+            Source::Builtin(name) => builtins::topics(name),
+            _ => None,
+        };
         let layout = self.config.get(layout::CONFIG_KEY);
         layout.map(|layout| Layout::read(layout, known)).transpose()
     }

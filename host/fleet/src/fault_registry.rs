@@ -294,6 +294,14 @@ impl FaultRegistry {
         set.warnings(positions.iter().map(|position| &*devices[*position]), devices.iter().map(|it| &**it))
     }
 
+    /// The sets of the fleet, and of all groups and devices that have their own.
+    pub fn own_sets(&self, devices: &[Arc<Identity>]) -> Vec<FaultsView> {
+        let groups = self.groups.keys().cloned().map(FaultScope::Group);
+        let own = self.devices.keys().copied().filter(|position| *position < devices.len());
+        let scopes = std::iter::once(FaultScope::Fleet).chain(groups).chain(own.map(FaultScope::Device));
+        scopes.map(|scope| self.view(&scope, devices)).collect()
+    }
+
     /// The set that is in force in a scope.
     pub fn view(&self, scope: &FaultScope, devices: &[Arc<Identity>]) -> FaultsView {
         let (set, set_for) = self.effective(scope, devices);

@@ -21,8 +21,6 @@ use wasmote_engine::sha256::sha256;
 use wasmote_engine::{Component, Engine, LoadError};
 use wasmote_live::fleet::{Fleet, Rollout, RolloutReport, STATUS_BATCH};
 use wasmote_mqtt::time::Time;
-use wasmote_registry::fetcher::{Fetched, Fetcher};
-use wasmote_registry::reference::Reference;
 use wasmote_sim::behaviour::BehaviourFactory;
 
 use crate::blueprints::{behaviour_factory, log_code_origin};
@@ -31,7 +29,7 @@ use crate::component_info::ComponentInfo;
 use crate::config::Group;
 use crate::suggest::did_you_mean;
 pub use error::UpdateError;
-pub use record::{RunningBehaviour, UpdateEvent, UpdateOutcome, VersionInfo};
+pub use record::{RunningBehaviour, UpdateEvent, UpdateOutcome, UpdateProgress, VersionInfo};
 
 /// Update events that a slow subscriber may lag behind.
 const EVENT_CAPACITY: usize = 256;
@@ -51,39 +49,13 @@ pub struct Versions {
     behaviours: Mutex<BTreeMap<String, RunningBehaviour>>,
     /// Lock that is held during an update, so that only one runs at a time.
     update_lock: tokio::sync::Mutex<()>,
-    /// Lock that is held during a download, so that clients cannot start many.
-    fetch_lock: tokio::sync::Mutex<()>,
-    fetcher: Fetcher,
+    /// The update in progress, with the name of its behaviour.
+    progress: Mutex<Option<(String, UpdateProgress)>>,
     events: broadcast::Sender<Arc<UpdateEvent>>,
 }
 
 /// Creates the behaviour factory for a group's new version.
 pub type FactoryFn = Arc<dyn Fn(&Group, &Component) -> Arc<dyn BehaviourFactory> + Send + Sync>;
-
-/// A component that a behaviour is to get.
-#[derive(Clone, Debug, Default)]
-pub struct NewVersion {
-    /// The component, plain or packed with gzip.
-    pub bytes: Vec<u8>,
-    /// Where it comes from, for descriptions.
-    pub source: String,
-    /// SHA-256 that it must have, each of them.
-    pub pins: Vec<String>,
-    /// Its signature.
-    pub signature: Option<String>,
-}
-
-impl NewVersion {
-    /// A component that was fetched.
-    pub fn fetched(reference: &Reference, fetched: Fetched) -> Self {
-        let pin = match reference {
-            Reference::Url { pin, .. } => pin.as_ref().map(|digest| digest.hex().to_owned()),
-            Reference::Oci(_) => None,
-        };
-        let Fetched { bytes, resolved, signature } = fetched;
-        Self { bytes, source: resolved, pins: pin.into_iter().collect(), signature }
-    }
-}
 
 /// A successful update.
 #[derive(Clone, Debug)]
@@ -122,8 +94,7 @@ impl Versions {
             factory: Arc::new(behaviour_factory),
             behaviours: Mutex::new(behaviours.collect()),
             update_lock: tokio::sync::Mutex::default(),
-            fetch_lock: tokio::sync::Mutex::default(),
-            fetcher: Fetcher::default(),
+            progress: Mutex::default(),
             events: broadcast::channel(EVENT_CAPACITY).0,
         }
     }
@@ -177,67 +148,85 @@ impl Versions {
         self.events.subscribe()
     }
 
-    /// Gives all devices of a behaviour a new version.
-    pub async fn update(&self, name: &str, version: NewVersion) -> Result<AppliedUpdate, UpdateError> {
+    /// Gives all devices of a behaviour a new version, which comes from `source`. If a pin is given, the component must have
+    /// this SHA-256.
+    pub async fn update(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        source: &str,
+        pin: Option<&str>,
+    ) -> Result<AppliedUpdate, UpdateError> {
         let old = self.find(name)?.info;
         let Ok(_guard) = self.update_lock.try_lock() else {
             return Err(UpdateError::Busy(name.to_owned()));
         };
-        let source = &version.source.clone();
-        let outcome = self.roll_out(name, &old, version).await;
-        match &outcome {
-            Ok(AppliedUpdate { rollout: None, .. }) => {}
-            Ok(AppliedUpdate { info, rollout: Some(rollout), .. }) => {
-                self.modify(name, |behaviour| behaviour.replace(info.clone()));
-                self.emit(UpdateEvent::updated(name, source, info, &old, rollout));
-            }
-            Err(UpdateError::Ask(_)) => {}
-            Err(problem) => self.report_failure(name, &old, problem.to_string(), source),
-        }
+        self.show_progress(Some((name.to_owned(), UpdateProgress::new(source, self.trial))));
+        let outcome = self.roll_out(name, &old, bytes, source, pin).await;
+        self.show_progress(None);
+        self.report(name, &old, source, &outcome);
         outcome
     }
 
-    /// Gives all devices of a behaviour the version that a reference names now, on behalf of a client that may have only these
-    /// hosts asked.
-    pub async fn update_from(
-        &self,
-        name: &str,
-        reference: &Reference,
-        pin: Option<String>,
-        hosts: &[String],
-    ) -> Result<AppliedUpdate, UpdateError> {
+    /// Gives all devices of a behaviour the version before the present one again. Only a fleet whose groups may change keeps
+    /// earlier versions.
+    pub async fn roll_back(&self, name: &str) -> Result<AppliedUpdate, UpdateError> {
+        const SOURCE: &str = "roll back";
         let old = self.find(name)?.info;
-        match self.fetch(name, reference, hosts).await {
-            Ok(fetched) => {
-                let version = NewVersion::fetched(reference, fetched);
-                let pins = version.pins.into_iter().chain(pin).collect();
-                self.update(name, NewVersion { pins, ..version }).await
-            }
-            Err(problem) => {
-                self.report_failure(name, &old, problem.to_string(), &reference.to_string());
-                Err(problem)
-            }
+        let Ok(_guard) = self.update_lock.try_lock() else {
+            return Err(UpdateError::Busy(name.to_owned()));
+        };
+        let earlier = self.changeable.as_ref().and_then(|changeable| changeable.earlier(name));
+        let component = earlier.ok_or_else(|| UpdateError::NoEarlierVersion(name.to_owned()))?;
+        for group in self.groups_of(name) {
+            group.check(&component)?;
+        }
+        self.show_progress(Some((name.to_owned(), UpdateProgress::new(SOURCE, self.trial))));
+        let outcome = self.give_all(name, &old, (component, Vec::new()), SOURCE).await;
+        self.show_progress(None);
+        self.report(name, &old, SOURCE, &outcome);
+        outcome
+    }
+
+    /// Whether [`Self::roll_back`] has a version to return to.
+    pub fn has_earlier(&self, name: &str) -> bool {
+        self.changeable.as_ref().is_some_and(|changeable| changeable.earlier(name).is_some())
+    }
+
+    /// The update of a behaviour that is in progress.
+    pub fn progress(&self, name: &str) -> Option<UpdateProgress> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.as_ref().filter(|(of, _)| of == name).map(|(_, progress)| progress.clone())
+    }
+
+    fn show_progress(&self, progress: Option<(String, UpdateProgress)>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+
+    fn change_progress(&self, change: impl FnOnce(&mut UpdateProgress)) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, progress)) = progress.as_mut() {
+            change(progress);
         }
     }
 
-    /// Fetches a component for a behaviour, one at a time.
-    pub async fn fetch(
+    /// Records the outcome of an update, and emits its event.
+    fn report(
         &self,
         name: &str,
-        reference: &Reference,
-        hosts: &[String],
-    ) -> Result<Fetched, UpdateError> {
-        let Ok(_guard) = self.fetch_lock.try_lock() else {
-            return Err(UpdateError::Busy(name.to_owned()));
-        };
-        let fetched = self.fetcher.fetch_from(reference, hosts).await;
-        fetched.map_err(|problem| UpdateError::Fetch { reference: reference.to_string(), problem })
-    }
-
-    /// Reads components by this fetcher, whose key must have signed new versions.
-    #[must_use]
-    pub fn with_fetcher(self, fetcher: Fetcher) -> Self {
-        Self { fetcher, ..self }
+        old: &ComponentInfo,
+        source: &str,
+        outcome: &Result<AppliedUpdate, UpdateError>,
+    ) {
+        match outcome {
+            Ok(AppliedUpdate { rollout: None, .. }) => {}
+            Ok(AppliedUpdate { info, rollout: Some(rollout), .. }) => {
+                self.modify(name, |behaviour| behaviour.replace(info.clone()));
+                self.emit(UpdateEvent::updated(name, source, info, old, rollout));
+            }
+            Err(UpdateError::Ask(_)) => {}
+            Err(problem) => self.report_failure(name, old, problem.to_string(), source),
+        }
     }
 
     /// Reports an update that failed before its component could be loaded.
@@ -256,15 +245,27 @@ impl Versions {
         &self,
         name: &str,
         old: &ComponentInfo,
-        version: NewVersion,
+        bytes: Vec<u8>,
+        source: &str,
+        pin: Option<&str>,
     ) -> Result<AppliedUpdate, UpdateError> {
         let groups = self.groups_of(name);
-        let source = version.source.clone();
-        let pins = groups.iter().filter_map(|group| group.sha256.clone()).chain(version.pins).collect();
-        let (component, bytes) = self.load(name, NewVersion { pins, ..version }).await?;
+        let pins = groups.iter().filter_map(|group| group.sha256.as_deref()).chain(pin);
+        let loaded = self.load(name, bytes, pins.map(str::to_owned).collect()).await?;
         for group in &groups {
-            group.check(&component)?;
+            group.check(&loaded.0)?;
         }
+        self.give_all(name, old, loaded, source).await
+    }
+
+    /// Rolls a loaded component out to all devices of its behaviour.
+    async fn give_all(
+        &self,
+        name: &str,
+        old: &ComponentInfo,
+        (component, bytes): (Component, Vec<u8>),
+        source: &str,
+    ) -> Result<AppliedUpdate, UpdateError> {
         let info = ComponentInfo::new(source, component.inspect());
         let difference = |of: &[String], in_other: &[String]| -> Vec<String> {
             of.iter().filter(|name| !in_other.contains(name)).cloned().collect()
@@ -280,18 +281,24 @@ impl Versions {
         let devices = self.devices_without(name, &updated.info.sha256, &component).await?;
         if !devices.is_empty() || updated.info.sha256 != old.sha256 {
             updated.began = self.fleet.now().run;
-            updated.rollout = Some(self.fleet.roll_out(Rollout { devices, trial: self.trial }).await?);
+            self.change_progress(|progress| progress.devices = devices.len() as u64);
+            let rollout = Rollout { devices, trial: self.trial };
+            let report_step = |step| self.change_progress(|progress| progress.advance(step));
+            updated.rollout = Some(self.fleet.roll_out_in_steps(rollout, report_step).await?);
         }
         self.changeable.iter().for_each(|changeable| changeable.remember(&component));
         Ok(updated)
     }
 
-    /// Loads a component. Returns it with its decompressed bytes. A component with another SHA-256 than one of its pins, or
-    /// without the signature that is demanded, is refused before it is compiled.
-    async fn load(&self, name: &str, version: NewVersion) -> Result<(Component, Vec<u8>), UpdateError> {
+    /// Loads a component. Returns it with its decompressed bytes. A component whose SHA-256 differs from one of `pins` is
+    /// refused before it is compiled.
+    async fn load(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        pins: Vec<String>,
+    ) -> Result<(Component, Vec<u8>), UpdateError> {
         let (engine, name) = (self.engine.clone(), name.to_owned());
-        let key = self.fetcher.key().cloned();
-        let NewVersion { bytes, pins, signature, .. } = version;
         let loaded = spawn_blocking(move || {
             let bytes = component_file::decompress(bytes)?;
             if !pins.is_empty() {
@@ -299,11 +306,6 @@ impl Versions {
                 if let Some(wanted) = pins.into_iter().find(|pin| *pin != found) {
                     return Err(LoadError::Pinned { wanted, found }.into());
                 }
-            }
-            if let Some(key) = key {
-                const PLACE: &str =
-                    "in the file FILE.minisig beside it, or in `signature` of the request, in base64";
-                key.check(&bytes, signature.as_deref(), PLACE)?;
             }
             let began = Instant::now();
             let component = engine.load(&name, &bytes)?;

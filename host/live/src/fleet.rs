@@ -37,11 +37,11 @@ use crate::network::Network;
 use crate::observer::FleetObserver;
 use crate::outbound::Outbound;
 use crate::shard::{FleetShared, Job, RecentLatencies, Shard};
-use crate::status::{DeviceStatus, Totals};
+use crate::status::{DeviceDetail, DeviceStatus, Totals};
 pub use command::{FleetError, PowerCommand};
 use placement::{devices_in_shard, spawn_shards};
 use registry::Registry;
-pub use rollout::{Rollout, RolloutError, RolloutReport};
+pub use rollout::{Rollout, RolloutError, RolloutReport, RolloutStep};
 use shard_totals::LatestTotals;
 
 /// Longest time for a device to respond, including the delay of a busy shard.
@@ -199,6 +199,13 @@ impl Fleet {
         let (shard, index) = self.locate_id(id)?;
         let mut found = self.call(shard, move |shard| shard.statuses(index..index + 1)).await?;
         found.pop().ok_or_else(|| FleetError::UnknownDevice(id.into()))
+    }
+
+    /// What one device has agreed with its broker.
+    pub async fn detail(&self, id: &str) -> Result<DeviceDetail, FleetError> {
+        let (shard, index) = self.locate_id(id)?;
+        let found = self.call(shard, move |shard| shard.detail(index)).await?;
+        found.ok_or_else(|| FleetError::UnknownDevice(id.into()))
     }
 
     /// Statuses of the devices at these positions in [`Self::devices`]; at most [`STATUS_BATCH`] are

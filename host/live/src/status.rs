@@ -10,7 +10,9 @@ use serde::Serialize;
 use wasmote_mqtt::answer::NegativeAnswer;
 use wasmote_mqtt::budget::BudgetReport;
 use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::topic::Topic;
+use wasmote_mqtt::message::{Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::Refusals;
 use wasmote_sim::device::{ConnectionState, Now, PowerState, SwapCounts};
@@ -49,6 +51,58 @@ pub struct DeviceStatus {
     pub totals: Totals,
 }
 
+/// What one device has agreed with its broker, and what it asks of it.
+#[derive(Clone, Debug)]
+pub struct DeviceDetail {
+    /// The MQTT session.
+    pub session: SessionStatus,
+    /// Message that the broker publishes if the connection ends without DISCONNECT.
+    pub will: Option<Will>,
+    /// Topic filters of the behaviour, with their QoS.
+    pub subscriptions: Vec<(TopicFilter, Qos)>,
+}
+
+/// The MQTT session of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// Version of the protocol.
+    pub protocol: Protocol,
+    /// Keepalive in seconds, as negotiated; zero means none.
+    pub keep_alive_s: u16,
+    /// Seconds that the broker keeps the session without a connection; zero for a clean start at each connection.
+    pub expiry_s: u32,
+    /// Time for which a ping has had no answer.
+    pub unanswered: Option<Duration>,
+}
+
+/// Connected devices whose broker is late with the answer to a ping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Number of devices that have waited for at least [`Self::LATE`].
+    pub devices: u64,
+    /// The longest wait of them.
+    pub longest: Duration,
+}
+
+impl Unanswered {
+    /// Time without an answer after which a broker is late. A ping over the slowest usual links takes a second.
+    pub const LATE: Duration = Duration::from_secs(3);
+
+    /// Counts a device whose ping has had no answer for this time.
+    pub(crate) fn count(&mut self, waited: Duration) {
+        if waited >= Self::LATE {
+            self.devices += 1;
+            self.longest = self.longest.max(waited);
+        }
+    }
+
+    /// Adds the counts of another shard.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.devices += other.devices;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
 /// Counts and distributions at one moment: of one device, or summed over a shard or a fleet.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
@@ -78,6 +132,8 @@ pub struct Totals {
     pub refusals: Refusals,
     /// Metrics that behaviours record about themselves.
     pub metrics: MetricSums,
+    /// Devices whose broker is late with an answer. Counted by shard, so they are 0 for one device.
+    pub unanswered: Unanswered,
     /// Number of connections, including reconnects. Counted by shard, so it is 0 for one device.
     pub connects: u64,
     /// Lateness of the host's timers. Measured by shard, so it is empty for one device.

@@ -88,6 +88,8 @@ pub struct Client {
     keep_alive: u16,
     /// Deadline for the outstanding PINGRESP (section 3.12.4).
     pong_due: Option<Time>,
+    /// Time of the latest PINGREQ.
+    pinged_at: Time,
     /// Whether the outstanding ping tests the connection after a silence.
     probing: bool,
     /// Reason of a connection loss that a silent client has not reported yet.
@@ -235,6 +237,7 @@ impl Client {
             discarding: None,
             keep_alive: options.keep_alive,
             pong_due: None,
+            pinged_at: Time::ZERO,
             probing: false,
             lost_reason: None,
             unread: VecDeque::new(),
@@ -306,6 +309,7 @@ impl Client {
 
     fn ping<E: From<ClientEvent>>(&mut self, timeout: Duration, now: Time, out: &mut Outbox<E>) {
         self.pong_due = Some(now + timeout);
+        self.pinged_at = now;
         self.send(Request::PingReq, now, out);
     }
 
@@ -313,6 +317,16 @@ impl Client {
     fn time_out<E: From<ClientEvent>>(&mut self, reason: &str, now: Time, out: &mut Outbox<E>) {
         self.send(Request::Lost, now, out);
         self.lost(reason.into(), now, out);
+    }
+
+    /// Time of the PINGREQ that the broker has not answered yet; `None` for a client that does not read.
+    pub fn unanswered_since(&self) -> Option<Time> {
+        (self.pong_due.is_some() && !self.silent).then_some(self.pinged_at)
+    }
+
+    /// Negotiated keepalive in seconds; zero means none.
+    pub fn keep_alive(&self) -> u16 {
+        self.keep_alive
     }
 
     /// Identifier of the present connection, or of the present attempt.

@@ -136,6 +136,10 @@ pub struct Sample {
     pub refused: u64,
     /// Traps of behaviours.
     pub traps: Option<u64>,
+    /// Connected devices whose ping the broker has not answered for three seconds; absent where it is not known.
+    pub unanswered: Option<u64>,
+    /// The longest of these waits, in seconds.
+    pub unanswered_s: Option<f64>,
     /// Messages that wait at the end of the interval.
     pub waiting: Option<u64>,
     /// Median latency of the messages that arrived, in seconds.

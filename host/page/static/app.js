@@ -2,6 +2,8 @@
 
 import { followEvents, getJson, request, setToken } from "./api.js";
 import { el, fill, notice } from "./dom.js";
+import { plural } from "./format.js";
+import { faultsInForce } from "./problems.js";
 import { Store } from "./store.js";
 import { FleetView } from "./view_fleet.js";
 import { MapView } from "./view_map.js";
@@ -90,13 +92,27 @@ class App {
       this.isInterrupted = false;
       this.showRun();
       if (isNewKind) this.route(true);
+      this.loadFaults();
     } else if (kind === "changes") this.store.addChanges(value);
     else if (kind === "sample") this.store.addSample(value);
-    else if (kind === "mark") this.store.addMark(value);
+    else if (kind === "mark") {
+      this.store.addMark(value);
+      this.loadFaults();
+    }
     else if (kind === "restart") stop.abort();
     if (this.store.needsReload) {
       this.store.needsReload = false;
       stop.abort();
+    }
+  }
+
+  // The faults in force explain losses. They change with marks.
+  async loadFaults() {
+    try {
+      this.store.faults = faultsInForce(await getJson("/faults/scopes"), this.store);
+      this.redraw();
+    } catch {
+      // Without them, losses have only the names of faults.
     }
   }
 
@@ -156,14 +172,31 @@ class App {
     else location.hash = hash;
   }
 
+  // Opens the faults of one device.
+  openFaults(name) {
+    this.faultsOf = name;
+    location.hash = "#faults";
+  }
+
+  // Opens the map with the devices coloured by a value.
+  openValues(of) {
+    this.colourBy = of;
+    location.hash = "#map";
+  }
+
   openMap(letter) {
     location.hash = "#map/" + letter;
   }
 
+  // Sends an order to many devices, a few at a time.
   async orderMany(names, order) {
     await this.act(async () => {
-      for (const name of names) await request("POST", "/devices/" + encodeURIComponent(name) + "/" + order);
-      notice(names.length + " devices: " + order, true);
+      const left = names.slice();
+      const send = async () => {
+        while (left.length) await request("POST", "/devices/" + encodeURIComponent(left.pop()) + "/" + order);
+      };
+      await Promise.all(Array.from({ length: 8 }, send));
+      notice(plural(names.length, "device") + ": " + order, true);
     });
   }
 

@@ -35,13 +35,15 @@ export class Plot {
 
   destroy() {
     this.observer.disconnect();
+    this.isDestroyed = true;
     this.chart?.destroy();
     this.chart = null;
   }
 
   // Shows lines: pairs of a label and a function from a sample to a number or null.
   update(lines) {
-    const samples = thin(this.store.samples, MAX_POINTS);
+    if (this.isDestroyed) return;
+    const samples = thinned(this.store.samples);
     const data = [samples.map((sample) => sample.at_s), ...lines.map(([, value]) => samples.map((sample) => value(sample) ?? null))];
     const labels = lines.map(([label]) => label);
     const key = labels.join("\n") + isDark();
@@ -108,6 +110,17 @@ export class Plot {
     if (this.store.shown !== null) line(this.store.shown, css("--accent"), 2);
     ctx.restore();
   }
+}
+
+let lastThin = { samples: null, length: 0, last: null, thin: null };
+
+// The samples for plots. All plots of a view have the same, so they are thinned once.
+function thinned(samples) {
+  const last = samples.at(-1) ?? null;
+  if (lastThin.samples !== samples || lastThin.length !== samples.length || lastThin.last !== last) {
+    lastThin = { samples, length: samples.length, last, thin: thin(samples, MAX_POINTS) };
+  }
+  return lastThin.thin;
 }
 
 // At most so many samples; the older ones are joined, so that no peak and no count is lost.

@@ -1,8 +1,16 @@
 // The recording of a run: states of all devices at any moment, samples and marks. Views read it and are told of changes.
+// States are columns of numbers, so that a fleet of 100,000 devices costs little at each change.
 
+import { ChangeLog } from "./change_log.js";
 import { STATES, codeOf } from "./format.js";
 
 const STOPPED = 4;
+// As many as the host keeps.
+const MAX_SAMPLES = 3600;
+const MAX_CHANGES = 200000;
+const MAX_MARKS = 5000;
+// Stands for the name of the device in a reason, so that equal reasons of many devices are one.
+const OWN_NAME = "\u0001";
 
 export class Store {
   constructor() {
@@ -21,17 +29,24 @@ export class Store {
     this.links = recording.links;
     this.layout = recording.layout;
     this.codes = new Uint8Array(this.names.length).fill(STOPPED);
-    this.reasons = new Map(Object.entries(recording.reasons ?? {}).map(([at, reason]) => [Number(at), reason]));
+    this.reasonTexts = [null];
+    this.reasonNumbers = new Map();
+    this.reasonIds = new Uint32Array(this.names.length);
+    this.since = new Float64Array(this.names.length).fill(recording.from_s ?? 0);
     this.counts = STATES.map(() => 0);
+    this.tally = new Map();
     for (let at = 0; at < this.codes.length; at++) {
       this.codes[at] = codeOf(recording.states[at] ?? "d");
+      this.reasonIds[at] = this.reasonNumber(at, recording.reasons?.[at]);
       this.counts[this.codes[at]]++;
+      this.addToTally(this.codes[at], this.reasonIds[at], 1);
     }
-    this.changes = [];
+    this.changes = new ChangeLog();
     this.applied = 0;
     this.samples = recording.samples;
     this.marks = recording.marks;
     this.events = recording.events ?? [];
+    this.faults = null;
     this.fromS = recording.from_s;
     this.endS = recording.to_s;
     this.shown = null;
@@ -61,21 +76,34 @@ export class Store {
 
   addChanges(list) {
     for (const [atS, position, letter, reason] of list) {
-      this.changes.push({ atS, position, code: codeOf(letter), reason: reason ?? null, oldCode: 0, oldReason: null });
-      this.endS = Math.max(this.endS, atS);
+      this.changes.push(atS, position, codeOf(letter), this.reasonNumber(position, reason));
+      if (atS > this.endS) this.endS = atS;
     }
     if (this.shown === null) this.applyUntil(Infinity);
+    this.forget();
     if (list.length) this.tell("changes");
+  }
+
+  // Keeps as much as the host does, so that a page that is open for days takes no more memory.
+  forget() {
+    const excess = Math.min(this.changes.length - MAX_CHANGES, this.applied);
+    if (excess <= 0) return;
+    const dropped = Math.min(this.applied, excess + MAX_CHANGES / 10);
+    this.fromS = Math.max(this.fromS, this.changes.at[dropped - 1]);
+    this.changes.dropFirst(dropped);
+    this.applied -= dropped;
   }
 
   addSample(sample) {
     this.samples.push(sample);
+    if (this.samples.length > MAX_SAMPLES + 60) this.samples.splice(0, this.samples.length - MAX_SAMPLES);
     this.endS = Math.max(this.endS, sample.at_s);
     this.tell("sample");
   }
 
   addMark(mark) {
     this.marks.push(mark);
+    if (this.marks.length > MAX_MARKS) this.marks.splice(0, this.marks.length - MAX_MARKS);
     this.tell("mark");
   }
 
@@ -87,34 +115,99 @@ export class Store {
   }
 
   applyUntil(atS) {
-    while (this.applied < this.changes.length && this.changes[this.applied].atS <= atS) {
-      const change = this.changes[this.applied++];
-      this.grow(change.position);
-      change.oldCode = this.codes[change.position];
-      change.oldReason = this.reasons.get(change.position) ?? null;
-      this.put(change.position, change.code, change.reason);
+    const { changes } = this;
+    while (this.applied < changes.length && changes.at[this.applied] <= atS) {
+      const at = this.applied++;
+      const position = changes.position[at];
+      this.grow(position);
+      changes.oldCode[at] = this.codes[position];
+      changes.oldReason[at] = this.reasonIds[position];
+      changes.oldSince[at] = this.since[position];
+      this.put(position, changes.code[at], changes.reason[at], changes.code[at] === this.codes[position] ? this.since[position] : changes.at[at]);
     }
-    while (this.applied > 0 && this.changes[this.applied - 1].atS > atS) {
-      const change = this.changes[--this.applied];
-      this.put(change.position, change.oldCode, change.oldReason);
+    while (this.applied > 0 && changes.at[this.applied - 1] > atS) {
+      const at = --this.applied;
+      this.put(changes.position[at], changes.oldCode[at], changes.oldReason[at], changes.oldSince[at]);
     }
   }
 
-  put(position, code, reason) {
-    this.counts[this.codes[position]]--;
+  put(position, code, reason, since) {
+    const before = this.codes[position];
+    this.counts[before]--;
     this.counts[code]++;
+    this.addToTally(before, this.reasonIds[position], -1);
+    this.addToTally(code, reason, 1);
     this.codes[position] = code;
-    if (reason === null) this.reasons.delete(position);
-    else this.reasons.set(position, reason);
+    this.reasonIds[position] = reason;
+    this.since[position] = since;
+  }
+
+  // Numbers of devices by state and reason.
+  addToTally(code, reason, number) {
+    const key = reason * STATES.length + code;
+    const sum = (this.tally.get(key) ?? 0) + number;
+    if (sum) this.tally.set(key, sum);
+    else this.tally.delete(key);
+  }
+
+  // The states and reasons that devices have, with their numbers, for one state the most frequent first.
+  reasonsOf(code) {
+    const found = [];
+    for (const [key, number] of this.tally) {
+      if (key % STATES.length === code) found.push({ reason: Math.floor(key / STATES.length), number });
+    }
+    return found.sort((a, b) => b.number - a.number);
+  }
+
+  // Devices in a state for one of these reasons: the number, the first, the groups, and the earliest time of the state.
+  devicesWith(code, reasons) {
+    const found = { number: 0, first: null, sinceS: Infinity, groups: new Map() };
+    for (let at = 0; at < this.codes.length; at++) {
+      if (this.codes[at] !== code || !reasons.has(this.reasonIds[at])) continue;
+      found.first ??= at;
+      found.number++;
+      if (this.since[at] < found.sinceS) found.sinceS = this.since[at];
+      found.groups.set(this.groupOf[at], (found.groups.get(this.groupOf[at]) ?? 0) + 1);
+    }
+    return found;
+  }
+
+  reasonNumber(position, reason) {
+    if (reason === null || reason === undefined) return 0;
+    const name = this.names[position] ?? "";
+    const text = name.length > 3 ? reason.replaceAll(name, OWN_NAME) : reason;
+    let number = this.reasonNumbers.get(text);
+    if (number === undefined) {
+      number = this.reasonTexts.push(text) - 1;
+      this.reasonNumbers.set(text, number);
+    }
+    return number;
+  }
+
+  // A reason as text, for one device or for many.
+  reasonText(number, position) {
+    const text = this.reasonTexts[number];
+    return text === null ? null : text.replaceAll(OWN_NAME, position === undefined ? "…" : this.nameOf(position));
+  }
+
+  reasonOf(position) {
+    return this.reasonText(this.reasonIds[position], position);
   }
 
   // Devices can join a run that goes on; their names follow with the next whole recording.
   grow(position) {
     if (position < this.codes.length) return;
-    const codes = new Uint8Array(position + 1).fill(STOPPED);
-    codes.set(this.codes);
-    this.counts[STOPPED] += codes.length - this.codes.length;
-    this.codes = codes;
+    const grown = (column, fill) => {
+      const larger = new column.constructor(position + 1).fill(fill);
+      larger.set(column);
+      return larger;
+    };
+    const added = position + 1 - this.codes.length;
+    this.counts[STOPPED] += added;
+    this.addToTally(STOPPED, 0, added);
+    this.codes = grown(this.codes, STOPPED);
+    this.reasonIds = grown(this.reasonIds, 0);
+    this.since = grown(this.since, this.endS);
     this.needsReload = true;
   }
 
@@ -124,6 +217,14 @@ export class Store {
 
   groupName(position) {
     return this.groups[this.groupOf[position]]?.name ?? "";
+  }
+
+  // Positions of the devices of a group.
+  membersOf(group) {
+    const number = this.groups.findIndex((it) => it.name === group);
+    const members = [];
+    for (let at = 0; at < this.groupOf.length; at++) if (this.groupOf[at] === number) members.push(at);
+    return members;
   }
 
   // The last sample up to the moment that is shown.
@@ -157,6 +258,15 @@ export class Store {
     return sums;
   }
 
+  // Time since which samples have had a quality, with pauses of at most some seconds in between.
+  sinceWhen(has, pauseS) {
+    let [since, seen] = [null, this.now];
+    for (let at = this.sampleIndex(); at >= 0 && seen - this.samples[at].at_s <= pauseS; at--) {
+      if (has(this.samples[at])) [since, seen] = [this.samples[at].at_s - this.samples[at].span_s, this.samples[at].at_s];
+    }
+    return since === null ? null : Math.max(since, 0);
+  }
+
   // Time of an event on the clock of the run: recorded events have it, and those of a running host have that of the calendar.
   timeOf(event) {
     return event.t_s ?? event.ts - (this.about.began_unix_s ?? 0);
@@ -164,84 +274,27 @@ export class Store {
 
   // Changes of one device, in order.
   changesOf(position) {
-    return this.changes.filter((change) => change.position === position);
+    const { changes } = this;
+    const found = [];
+    for (let at = 0; at < changes.length; at++) {
+      if (changes.position[at] === position) found.push(this.change(at));
+    }
+    return found;
+  }
+
+  change(at) {
+    const { changes } = this;
+    const position = changes.position[at];
+    return { atS: changes.at[at], position, code: changes.code[at], reason: this.reasonText(changes.reason[at], position), oldCode: changes.oldCode[at] };
   }
 
   // The first instant after this one at which something happens, to this device or to any.
   nextInstant(afterS, position) {
-    const change = this.changes.find((it) => it.atS > afterS + 1e-6 && (position === null || it.position === position));
-    const mark = this.marks.find((it) => it.at_s > afterS + 1e-6);
-    const instants = [change?.atS, position === null ? mark?.at_s : undefined].filter((it) => it !== undefined);
+    const { changes } = this;
+    let at = changes.countUntil(afterS + 1e-6);
+    while (at < changes.length && position !== null && changes.position[at] !== position) at++;
+    const mark = position === null ? this.marks.find((it) => it.at_s > afterS + 1e-6) : undefined;
+    const instants = [at < changes.length ? changes.at[at] : undefined, mark?.at_s].filter((it) => it !== undefined);
     return instants.length ? Math.min(...instants) : null;
   }
-}
-
-// Sentences about what is wrong at the moment that is shown, the gravest first.
-export function findProblems(store) {
-  const problems = [];
-  const total = store.codes.length;
-  for (const code of [5, 3, 2, 1, STOPPED]) {
-    if (store.counts[code] === 0) continue;
-    const byReason = new Map();
-    for (let at = 0; at < total; at++) {
-      // A device that has not started yet is not wrong.
-      if (store.codes[at] !== code || (code === STOPPED && !isStopped(store.reasons.get(at)))) continue;
-      const key = (store.reasons.get(at) ?? "").replaceAll(store.nameOf(at), "…");
-      const entry = byReason.get(key) ?? { number: 0, first: at };
-      entry.number++;
-      byReason.set(key, entry);
-    }
-    const reasons = [...byReason].sort((a, b) => b[1].number - a[1].number);
-    for (const [reason, entry] of reasons.slice(0, 3)) {
-      const who = entry.number === 1 ? store.nameOf(entry.first) + " is " : entry.number + " of " + total + " devices are ";
-      problems.push({ text: who + STATES[code].name + (reason ? ": " + reason : "."), first: entry.first, code });
-    }
-    if (reasons.length > 3) problems.push({ text: (reasons.length - 3) + " more reasons for being " + STATES[code].name + ".", code });
-  }
-  problems.push(...messageProblems(store), ...flappingProblems(store));
-  return problems;
-}
-
-function isStopped(reason) {
-  return reason !== undefined && reason !== "not started yet";
-}
-
-function messageProblems(store) {
-  const problems = [];
-  const recent = store.recent(10);
-  if (!recent.span) return problems;
-  const perSecond = (number) => (number / recent.span).toFixed(number / recent.span < 10 ? 1 : 0) + " messages a second";
-  for (const [fault, number] of [...recent.dropped].filter(([, number]) => number > 0).sort((a, b) => b[1] - a[1]).slice(0, 4)) {
-    problems.push({ text: "The fault “" + fault + "” drops " + perSecond(number) + "." });
-  }
-  if (recent.lost) problems.push({ text: perSecond(recent.lost) + " are lost because their device has no connection." });
-  if (recent.refused) problems.push({ text: perSecond(recent.refused) + " are refused, by the broker or by a full queue." });
-  if (recent.traps) problems.push({ text: "Behaviours trapped " + recent.traps + " times in the last " + recent.span.toFixed(0) + " s." });
-  if (recent.expected && recent.received < 0.95 * recent.expected && !recent.dropped.size) {
-    problems.push({ text: (recent.expected - recent.received) + " of " + recent.expected + " expected receptions are missing." });
-  }
-  const lag = store.sample?.lag_s;
-  if (lag > 0.1) {
-    problems.push({ text: "This host is " + lag.toFixed(1) + " s late: it is busy, and measures itself rather than the broker. Run fewer devices." });
-  }
-  return problems;
-}
-
-// Devices that lose their connection again and again, as two clients with one name do.
-function flappingProblems(store) {
-  const numbers = new Map();
-  const since = store.now - 30;
-  for (let at = store.applied - 1; at >= 0 && store.changes[at].atS >= since; at--) {
-    const change = store.changes[at];
-    if (change.code !== 1 || change.oldCode !== 0) continue;
-    const entry = numbers.get(change.position) ?? { number: 0, reason: change.reason };
-    entry.number++;
-    numbers.set(change.position, entry);
-  }
-  const again = [...numbers].filter(([, entry]) => entry.number >= 3).sort((a, b) => b[1].number - a[1].number);
-  if (!again.length) return [];
-  const [first, entry] = again[0];
-  const who = again.length === 1 ? store.nameOf(first) : again.length + " devices, such as " + store.nameOf(first) + ",";
-  const why = entry.reason ? " Last reason: " + entry.reason : "";
-  return [{ text: who + " lost the connection " + entry.number + " times in 30 s. Two clients with the same name do that to each other." + why, first }];
 }

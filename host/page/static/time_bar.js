@@ -9,7 +9,7 @@ export class TimeBar {
     this.slider = el("input", { type: "range", id: "time-slider", min: "0", max: "1", step: "0.1", "aria-label": "Time", oninput: () => this.drag() });
     this.clock = el("output", { id: "time-now", for: "time-slider" });
     this.play = el("button", { id: "time-play", onclick: () => this.toggle() }, "Play");
-    this.speed = el("select", { "aria-label": "Speed", class: "wide" }, [1, 2, 5, 10, 60].map((value) => el("option", { value: String(value) }, value + " ×")));
+    this.speed = el("select", { id: "time-speed", "aria-label": "Speed", class: "wide" }, [1, 2, 5, 10, 60].map((value) => el("option", { value: String(value) }, value + " ×")));
     this.next = el("button", { id: "time-next", onclick: () => this.step() }, "Next event");
     this.live = el("button", { id: "time-live", onclick: () => this.toEnd() }, "Now");
     fill(place, el("div", { class: "row" }, this.play, this.speed, this.next, this.slider, this.clock, this.live));

@@ -10,8 +10,8 @@ export class CompareView {
   constructor(app) {
     this.app = app;
     this.other = new Store();
-    this.left = new MapView(app);
-    this.right = new MapView({ store: this.other, openDevice: (position) => app.openDevice(position) });
+    this.left = new MapView(app, " of the first run");
+    this.right = new MapView({ store: this.other, openDevice: (position) => app.openDevice(position) }, " of the second run");
     this.choice = el("select", { id: "compare-choice", "aria-label": "Second run", onchange: () => this.load(this.choice.value) },
       app.runs.map((run, at) => el("option", { value: String(at) }, run)));
     this.answer = el("p", { id: "difference", role: "status" });
@@ -58,15 +58,18 @@ export class CompareView {
 
 // The first change of a state, or the first measurement, that only one of two runs has.
 export function firstDifference(a, b) {
-  const found = [firstOther(a.changes, b.changes, (it) => it.atS, (it, store) => store.nameOf(it.position) + " is " + STATES[it.code].name + (it.reason ? ": " + it.reason : ""), a, b),
-    firstOther(a.samples, b.samples, (it) => it.at_s, (it) => it.generated + " published, " + it.sent + " sent, " + (it.received ?? "an unknown number") + " received up to " + clock(it.at_s), a, b)];
+  const changeText = (it, store) => store.nameOf(it.position) + " is " + STATES[it.code].name + (it.reason ? ": " + it.reason : "");
+  const sampleText = (it) => it.generated + " published, " + it.sent + " sent, " + (it.received ?? "an unknown number") + " received up to " + clock(it.at_s);
+  const found = [
+    firstOther({ length: a.changes.length, at: (at) => a.change(at) }, { length: b.changes.length, at: (at) => b.change(at) }, (it) => it.atS, changeText, a, b),
+    firstOther({ length: a.samples.length, at: (at) => a.samples[at] }, { length: b.samples.length, at: (at) => b.samples[at] }, (it) => it.at_s, sampleText, a, b)];
   const known = found.filter((it) => it !== null).sort((x, y) => x.atS - y.atS);
   return known[0] ?? null;
 }
 
 function firstOther(left, right, time, describe, a, b) {
   for (let at = 0; at < Math.max(left.length, right.length); at++) {
-    const [one, other] = [left[at], right[at]];
+    const [one, other] = [at < left.length ? left.at(at) : null, at < right.length ? right.at(at) : null];
     const [own, others] = [one && time(one) + describe(one, a), other && time(other) + describe(other, b)];
     if (own === others) continue;
     const text = (it, store) => (it ? describe(it, store) + " at " + clock(time(it)) : "nothing more");

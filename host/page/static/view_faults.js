@@ -49,6 +49,12 @@ export class FaultsView {
       this.showForm();
     });
     this.fillScopes();
+    if (this.app.faultsOf) {
+      this.deviceName.value = this.app.faultsOf;
+      this.app.faultsOf = null;
+      this.scopePick.value = "device";
+      this.deviceName.hidden = false;
+    }
     await this.load();
   }
 

@@ -3,7 +3,7 @@
 import { el, fill, panel, table } from "./dom.js";
 import { STATES, clock, count, percent, plural, rate, seconds } from "./format.js";
 import { Plot } from "./plots.js";
-import { findProblems } from "./store.js";
+import { findProblems, lasting } from "./problems.js";
 
 export class FleetView {
   constructor(app) {
@@ -36,6 +36,10 @@ export class FleetView {
     const { store } = this.app;
     this.showProblems(store);
     this.showTiles(store);
+    // Plots and tables change with samples and marks, and states many times between them.
+    const key = [store.revision, store.samples.at(-1)?.at_s, store.marks.length, store.shown, matchMedia("(prefers-color-scheme: dark)").matches].join();
+    if (key === this.plotsKey) return;
+    this.plotsKey = key;
     this.showPlots(store);
     this.showGroups(store);
     this.showMarks(store);
@@ -46,11 +50,35 @@ export class FleetView {
     if (!problems.length) {
       const connected = store.counts[0];
       const text = connected ? "Nothing: " + plural(connected, "device") + " connected, and no message is lost." : "No device has started yet.";
-      fill(this.problems, el("li", { class: "fine" }, text));
+      this.fillProblems("fine" + text, [el("li", { class: "fine" }, text)]);
       return;
     }
-    fill(this.problems, problems.slice(0, 12).map((problem) => el("li", {}, problem.text,
-      problem.first === undefined ? null : [" ", el("button", { class: "link", onclick: () => this.app.openDevice(problem.first) }, "Show " + store.nameOf(problem.first))])));
+    const shown = problems.slice(0, 12);
+    this.fillProblems(JSON.stringify(shown) + Math.floor(store.now), shown.map((problem) => this.problemLine(problem, store)));
+  }
+
+  // A screen reader hears only what has changed, and a button keeps the focus.
+  fillProblems(key, lines) {
+    if (key === this.problemsKey) return;
+    this.problemsKey = key;
+    const focused = this.problems.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    fill(this.problems, lines);
+    if (focused) this.problems.querySelector("[data-key=" + JSON.stringify(focused) + "]")?.focus();
+  }
+
+  problemLine(problem, store) {
+    const button = (text, action) => el("button", { class: "link", "data-key": problem.title + text, onclick: action }, text);
+    const buttons = [
+      problem.first === undefined || problem.first === null ? null : button("Show " + store.nameOf(problem.first), () => this.app.openDevice(problem.first)),
+      problem.letter && problem.number !== 1 ? button("Show on the map", () => this.app.openMap(problem.letter)) : null,
+      problem.goto ? button("Open " + problem.goto[0].toUpperCase() + problem.goto.slice(1), () => (location.hash = "#" + problem.goto)) : null,
+    ].filter(Boolean);
+    const since = lasting(problem, store);
+    return el("li", {}, el("p", {}, el("strong", {}, problem.title), since ? [" ", el("span", { class: "soft since" }, since)] : null),
+      problem.evidence ? el("p", {}, problem.evidence) : null,
+      problem.cause ? el("p", {}, el("span", { class: "soft" }, "Cause: "), problem.cause) : null,
+      problem.advice ? el("p", {}, el("span", { class: "soft" }, "What to do: "), problem.advice) : null,
+      buttons.length ? el("p", { class: "row" }, buttons) : null);
   }
 
   showTiles(store) {
@@ -79,15 +107,20 @@ export class FleetView {
   showPlots(store) {
     const per = (field) => (sample) => (sample[field] === null || sample[field] === undefined || !sample.span_s ? null : sample[field] / sample.span_s);
     const has = (field) => store.samples.some((sample) => sample[field] !== null && sample[field] !== undefined);
-    this.plots.rates.update([["published", per("generated")], ["sent", per("sent")], ...(has("received") ? [["received", per("received")]] : [])]);
     const faults = new Set();
     store.samples.forEach((sample) => Object.entries(sample.dropped ?? {}).forEach(([fault, number]) => number > 0 && faults.add(fault)));
     const byFault = [...faults].sort().slice(0, 6).map((fault) => ["fault " + fault, (sample) => (sample.span_s ? (sample.dropped?.[fault] ?? 0) / sample.span_s : null)]);
-    this.plots.losses.update([...byFault, ...(has("lost_offline") ? [["no connection", per("lost_offline")]] : []), ["refused", per("refused")]]);
-    this.plots.latency.update([["50 %", (sample) => sample.latency_p50_s], ["95 %", (sample) => sample.latency_p95_s], ["99 %", (sample) => sample.latency_p99_s]]);
-    this.plots.devices.update([["up", (sample) => sample.up], ["all", (sample) => sample.devices]]);
-    this.plots.lag.element.hidden = !has("lag_s");
-    if (has("lag_s")) this.plots.lag.update([["late by", (sample) => sample.lag_s]]);
+    const { rates, losses, latency, devices, lag } = this.plots;
+    lag.element.hidden = !has("lag_s");
+    const steps = [
+      () => rates.update([["published", per("generated")], ["sent", per("sent")], ...(has("received") ? [["received", per("received")]] : [])]),
+      () => losses.update([...byFault, ...(has("lost_offline") ? [["no connection", per("lost_offline")]] : []), ["refused", per("refused")]]),
+      () => latency.update([["50 %", (sample) => sample.latency_p50_s], ["95 %", (sample) => sample.latency_p95_s], ["99 %", (sample) => sample.latency_p99_s]]),
+      () => devices.update([["up", (sample) => sample.up], ["all", (sample) => sample.devices]]),
+      () => lag.element.hidden || lag.update([["late by", (sample) => sample.lag_s]]),
+    ];
+    // One plot in a task, so that a click between them waits for one only.
+    steps.forEach((step, at) => setTimeout(step, at * 20));
   }
 
   showGroups(store) {

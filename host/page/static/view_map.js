@@ -1,169 +1,162 @@
 // All devices on one canvas: by the topology's layout, or as a grid of groups.
 
+import { followEvents, getJson } from "./api.js";
 import { el, fill } from "./dom.js";
-import { STATES, codeOf, count } from "./format.js";
+import { STATES, codeOf, count, plural } from "./format.js";
+import { Colouring, countClasses } from "./map_colours.js";
+import { placeDevices } from "./map_layout.js";
+import { paintMap } from "./map_paint.js";
 
-const MAX_LINKS = 20000;
+const MAX_SELECTED = 1000;
+// Above this rate, or with more devices, messages are not drawn as they travel.
+const MAX_DRAWN_RATE = 300;
+const MAX_DRAWN_DEVICES = 2000;
+const MAX_FLIGHTS = 400;
+const FLIGHT_MS = 700;
+// A message whose publisher was seen less than this time ago comes from there.
+const SENDER_MS = 5000;
+const VALUES_MS = 3000;
+const VALUES_MS_OF_MANY = 15000;
+const MANY = 20000;
+
+let mapNumber = 0;
 
 export class MapView {
-  constructor(app) {
+  constructor(app, of = "") {
     this.app = app;
+    // Two maps beside each other have names of their own.
+    this.id = "map-" + mapNumber++;
     this.filter = null;
     this.search = "";
     this.selected = new Set();
+    this.cursor = null;
     this.scale = 1;
     this.offset = [0, 0];
-    this.canvas = el("canvas", { role: "img", tabindex: "0", "aria-label": "Map of the devices. Arrow keys move, plus and minus zoom." });
+    this.flights = [];
+    this.colouring = new Colouring(app.store);
+    this.canvas = el("canvas", { role: "application", tabindex: "0", id: this.id, "aria-describedby": this.id + "-keys", "aria-label": "Map of the devices" + of });
     this.tip = el("div", { class: "tip", hidden: true });
-    this.legend = el("div", { class: "legend" });
+    this.legend = el("div", { class: "legend", role: "group", "aria-label": "Legend" + of });
     this.found = el("p", { class: "hint", role: "status" });
     this.actions = el("div", { class: "row" });
+    this.colour = el("select", { id: this.id + "-colour", onchange: () => this.recolour(this.colour.value) });
+    this.fillColours([]);
+    this.draws = el("input", { type: "checkbox", id: this.id + "-draws", checked: !matchMedia("(prefers-reduced-motion: reduce)").matches, onchange: () => this.followMessages() });
+    this.drawsHint = el("span", { class: "hint" });
     this.element = el("div", { class: "view" },
-      el("section", { class: "panel" },
+      el("section", { class: "panel", "aria-label": "What the map shows" + of },
         el("div", { class: "row" },
-          el("label", {}, "Search ", el("input", { type: "search", oninput: (event) => this.find(event.target.value) })),
-          el("label", {}, "Colour ", this.colourChoice()),
-          el("button", { onclick: () => this.fit() }, "Show all"),
-          el("button", { onclick: () => this.zoom(1.5) }, "Zoom in"),
-          el("button", { onclick: () => this.zoom(1 / 1.5) }, "Zoom out")),
-        this.legend, this.found, this.actions),
-      el("section", { class: "panel map", "aria-label": "Map" }, this.canvas, this.tip));
+          el("label", {}, "Search ", el("input", { type: "search", id: this.id + "-search", oninput: (event) => this.find(event.target.value) })),
+          el("label", {}, "Colour by ", this.colour),
+          el("button", { "data-map": "fit", onclick: () => this.fit() }, "Show all"),
+          el("button", { "data-map": "in", onclick: () => this.zoom(1.5) }, "Zoom in"),
+          el("button", { "data-map": "out", onclick: () => this.zoom(1 / 1.5) }, "Zoom out"),
+          el("label", {}, this.draws, " Messages"), this.drawsHint),
+        this.legend, this.found, this.actions,
+        el("p", { class: "visually-hidden", id: this.id + "-keys" }, "Arrow keys move the map, plus and minus zoom. N and P go to the next and the previous device, Enter opens it, Space selects it.")),
+      el("section", { class: "panel map", "aria-label": "Map" + of }, this.canvas, this.tip));
     this.listenToPointer();
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.observer = new ResizeObserver(() => {
       this.sized = false;
       this.draw();
     });
     this.observer.observe(this.canvas);
+    if (app.colourBy) {
+      this.recolour(app.colourBy);
+      app.colourBy = null;
+    } else if (app.store.isLive) this.loadValues("version");
+    this.followMessages();
   }
 
-  colourChoice() {
-    return el("select", { onchange: (event) => this.recolour(event.target.value) },
-      [["state", "by state"], ["group", "by group"]].map(([value, text]) => el("option", { value }, text)));
+  fillColours(available) {
+    const names = { version: "behaviour version", clock_error: "clock error" };
+    const choices = ["state", "group", ...available];
+    fill(this.colour, choices.map((name) => el("option", { value: name }, names[name] ?? name.replace(/^metric:/, "").replaceAll("_", " "))));
+    this.colour.value = this.colouring.by;
+    this.available = available.join();
   }
 
   recolour(by) {
-    this.colourBy = by;
+    this.colouring.choose(by);
+    this.filter = null;
+    this.legendKey = null;
+    if (this.colour.value !== by) this.colour.value = by;
+    if (by !== "state" && by !== "group") this.loadValues(by);
     this.update();
   }
 
+  async loadValues(of) {
+    this.valuesAt = performance.now();
+    try {
+      const column = await getJson("/values?of=" + encodeURIComponent(of));
+      if (column.available.join() !== this.available) this.fillColours(column.available);
+      if (this.colouring.by !== of || this.closed) return;
+      this.colouring.take(column);
+      this.legendKey = null;
+      this.colour.value = of;
+      this.update();
+    } catch (problem) {
+      if (!this.closed && !this.app.isInterrupted) this.app.report?.(problem);
+    }
+  }
+
   open(letter) {
-    this.filter = letter;
+    if (!this.colouring.isState) this.recolour("state");
+    this.filter = codeOf(letter);
+    this.update();
   }
 
   close() {
     this.observer.disconnect();
+    this.follow?.abort();
     cancelAnimationFrame(this.frame);
     this.closed = true;
   }
 
   update() {
-    if (this.revision !== this.app.store.revision) {
-      this.revision = this.app.store.revision;
-      this.place();
+    const { store } = this.app;
+    if (this.revision !== store.revision) {
+      this.revision = store.revision;
+      this.colouring.store = store;
+      this.places = placeDevices(store);
+      this.selected.clear();
+      this.cursor = null;
+      if (!this.colouring.isState && this.colouring.by !== "group") this.loadValues(this.colouring.by);
     }
+    const wait = store.codes.length > MANY ? VALUES_MS_OF_MANY : VALUES_MS;
+    if (this.colouring.column && store.isLive && store.shown === null && performance.now() - this.valuesAt > wait) this.loadValues(this.colouring.by);
     this.showLegend();
     this.showActions();
+    this.checkRate();
+    this.flyRecorded();
     this.draw();
-  }
-
-  // Places of all devices, from 0 to 1.
-  place() {
-    const { store } = this.app;
-    const total = store.codes.length;
-    this.xs = new Float32Array(total);
-    this.ys = new Float32Array(total);
-    if (store.layout.length === total && total) store.layout.forEach(([x, y], at) => this.put(at, 0.03 + 0.94 * x, 0.03 + 0.94 * y));
-    else if (store.links.length && total <= 400) this.placeByLinks(store, total);
-    else this.placeAsGrid(store, total);
-  }
-
-  put(at, x, y) {
-    this.xs[at] = x;
-    this.ys[at] = y;
-  }
-
-  // Groups one after the other, row by row.
-  placeAsGrid(store, total) {
-    const columns = Math.max(1, Math.ceil(Math.sqrt(total * 1.6)));
-    const starts = [];
-    let row = 0;
-    let column = 0;
-    for (let at = 0; at < total; at++) {
-      const isNewGroup = at > 0 && store.groupOf[at] !== store.groupOf[at - 1];
-      if (column === columns || (isNewGroup && total > 40)) [row, column] = [row + 1, 0];
-      starts.push([column++, row]);
-    }
-    const rows = row + 1;
-    starts.forEach(([x, y], at) => this.put(at, (x + 0.5) / columns, (y + 0.5) / Math.max(rows, 1)));
-  }
-
-  // Springs along the links, and repulsion between all: enough rounds for a few hundred devices.
-  placeByLinks(store, total) {
-    const linked = [...new Set(store.links.flat())].sort((a, b) => a - b);
-    const others = Array.from({ length: total }, (_, at) => at).filter((at) => !linked.includes(at));
-    linked.forEach((at, number) => {
-      const angle = (2 * Math.PI * number) / linked.length;
-      this.put(at, 0.5 + 0.45 * Math.sin(angle), 0.5 - 0.45 * Math.cos(angle));
-    });
-    const wanted = 0.9 / Math.sqrt(linked.length);
-    const rounds = Math.min(200, Math.floor(6e6 / (linked.length * linked.length)));
-    for (let round = 0; round < rounds; round++) this.relax(store.links, linked, wanted, 0.08 * (1 - round / rounds));
-    // Devices without links have rows of their own below.
-    const columns = Math.ceil(Math.sqrt(others.length * 4)) || 1;
-    const rows = Math.ceil(others.length / columns);
-    const bottom = others.length ? Math.max(0.45, 0.96 - rows * 0.09) : 0.96;
-    this.spread(this.xs, linked, 0.96);
-    this.spread(this.ys, linked, bottom - (others.length ? 0.06 : 0));
-    others.forEach((at, number) => this.put(at, ((number % columns) + 0.5) / columns, bottom + ((Math.floor(number / columns) + 0.5) * (0.97 - bottom)) / rows));
-  }
-
-  // Scales the values of these devices to the range from 0.04 to an upper bound.
-  spread(values, positions, upper) {
-    const own = positions.map((at) => values[at]);
-    const [low, high] = [Math.min(...own), Math.max(...own)];
-    for (const at of positions) values[at] = high > low ? 0.04 + ((upper - 0.04) * (values[at] - low)) / (high - low) : upper / 2;
-  }
-
-  relax(links, linked, wanted, step) {
-    const [dx, dy] = [new Float32Array(this.xs.length), new Float32Array(this.xs.length)];
-    for (const [number, a] of linked.entries()) {
-      for (const b of linked.slice(number + 1)) {
-        const [x, y] = [this.xs[a] - this.xs[b], this.ys[a] - this.ys[b]];
-        const force = (wanted * wanted) / Math.max(x * x + y * y, 1e-5);
-        dx[a] += x * force;
-        dy[a] += y * force;
-        dx[b] -= x * force;
-        dy[b] -= y * force;
-      }
-    }
-    for (const [a, b] of links) {
-      const [x, y] = [this.xs[a] - this.xs[b], this.ys[a] - this.ys[b]];
-      const force = Math.hypot(x, y) / wanted;
-      dx[a] -= x * force;
-      dy[a] -= y * force;
-      dx[b] += x * force;
-      dy[b] += y * force;
-    }
-    for (const at of linked) {
-      const length = Math.max(Math.hypot(dx[at], dy[at]), 1e-6);
-      const move = Math.min(length, step) / length;
-      this.put(at, this.xs[at] + dx[at] * move, this.ys[at] + dy[at] * move);
-    }
   }
 
   find(text) {
     this.search = text.trim().toLowerCase();
     const { store } = this.app;
-    this.matches = new Set();
-    if (this.search) store.names.forEach((name, at) => name.toLowerCase().includes(this.search) && this.matches.add(at));
-    fill(this.found, this.search ? count(this.matches.size) + " devices match." : "");
-    if (this.matches.size === 1) this.center([...this.matches][0]);
+    this.matches = new Uint8Array(store.codes.length);
+    let [number, first] = [0, null];
+    if (this.search) {
+      store.names.forEach((name, at) => {
+        if (!name.toLowerCase().includes(this.search)) return;
+        this.matches[at] = 1;
+        number++;
+        first ??= at;
+      });
+    }
+    this.matching = number;
+    fill(this.found, this.search ? plural(number, "device") + (number === 1 ? " matches." : " match.") : "");
+    if (number === 1) this.center(first);
+    this.actionsKey = null;
+    this.showActions();
     this.draw();
   }
 
   center(position) {
     this.scale = Math.max(this.scale, 4);
-    this.offset = [0.5 - this.xs[position] * this.scale, 0.5 - this.ys[position] * this.scale];
+    this.offset = [0.5 - this.places.xs[position] * this.scale, 0.5 - this.places.ys[position] * this.scale];
   }
 
   fit() {
@@ -181,38 +174,57 @@ export class MapView {
 
   showLegend() {
     const { store } = this.app;
-    const entry = (state, code) => el("button", { class: "link state state-" + state.letter, "aria-pressed": this.filter === state.letter ? "true" : "false",
-      onclick: () => {
-        this.filter = this.filter === state.letter ? null : state.letter;
-        this.update();
-      } }, state.sign + " " + count(store.counts[code]) + " " + state.name);
-    const key = store.counts.join() + this.filter;
+    const classes = this.colouring.classes();
+    const counts = this.colouring.isState ? store.counts : classes ? countClasses(classes, Math.min(classes.length, store.codes.length)) : [];
+    const key = Array.from(counts).join() + this.filter + this.colouring.by + matchMedia("(prefers-color-scheme: dark)").matches;
     if (key === this.legendKey) return;
     this.legendKey = key;
-    fill(this.legend, STATES.map(entry));
+    const entries = this.colouring.entries().filter((entry) => this.colouring.isState || counts[entry.kind & 255] > 0).slice(0, 40);
+    const lines = entries.map((entry) => {
+      const swatch = el("span", { class: entry.letter ? "state state-" + entry.letter : "swatch", "aria-hidden": "true" }, entry.sign);
+      if (!entry.letter) swatch.style.backgroundColor = entry.colour;
+      return el("button", { class: "link" + (entry.letter ? " state state-" + entry.letter : ""), "data-kind": String(entry.kind), "aria-pressed": String(this.filter === entry.kind), onclick: () => {
+        this.filter = this.filter === entry.kind ? null : entry.kind;
+        this.actionsKey = null;
+        this.update();
+      } }, swatch, entry.letter ? " " + count(counts[entry.kind & 255] ?? 0) + " " + entry.text : " " + entry.text + ": " + count(counts[entry.kind & 255] ?? 0));
+    });
+    const focused = this.legend.contains(document.activeElement) ? document.activeElement.dataset.kind : null;
+    fill(this.legend, lines.length ? lines : el("span", { class: "hint" }, "Reading the values of all devices."),
+      this.colouring.column && store.shown !== null ? el("span", { class: "hint" }, "These values are those of now.") : null);
+    if (focused !== null) this.legend.querySelector('[data-kind="' + focused + '"]')?.focus();
   }
 
   showActions() {
     const { store } = this.app;
-    const key = [...this.selected].join();
+    const key = this.selected.size + ":" + [...this.selected].slice(0, 50).join() + this.search + this.filter;
     if (key === this.actionsKey) return;
     this.actionsKey = key;
+    const isChosen = this.search !== "" || this.filter !== null;
+    const selectChosen = isChosen ? el("button", { "data-map": "select-found", onclick: () => this.selectFound() }, "Select these") : null;
     if (!this.selected.size) {
-      fill(this.actions, el("p", { class: "hint" }, "Click a device to open it; hold Shift and click, or drag with Shift, to select many."));
+      fill(this.actions, selectChosen, el("p", { class: "hint" }, "Click a device to open it. Hold Shift and click or drag to select many."));
       return;
     }
     const names = [...this.selected].map((at) => store.nameOf(at));
-    const button = (text, order) => el("button", { onclick: () => this.app.orderMany(names, order) }, text);
-    fill(this.actions, el("span", {}, count(names.length) + " selected"),
-      store.isLive ? [button("Stop", "stop"), button("Start", "start"), button("Crash", "crash")] : null,
-      el("button", { onclick: () => {
+    const button = (text, order) => el("button", { "data-many": order, onclick: () => this.app.orderMany(names, order) }, text);
+    fill(this.actions, el("span", { class: "selected" }, count(names.length) + " selected"), selectChosen,
+      store.isLive ? [button("Start", "start"), button("Stop", "stop"), button("Crash", "crash"), button("Disconnect", "disconnect")] : null,
+      el("button", { "data-map": "select-none", onclick: () => {
         this.selected.clear();
         this.update();
       } }, "Select none"));
   }
 
+  selectFound() {
+    const isFaint = this.faintness();
+    for (let at = 0; at < this.places.xs.length && this.selected.size < MAX_SELECTED; at++) if (!isFaint(at)) this.selected.add(at);
+    this.update();
+  }
+
   listenToPointer() {
     const { canvas } = this;
+    const pointers = new Map();
     let drag = null;
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
@@ -220,61 +232,106 @@ export class MapView {
     };
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
-      drag = { from: at(event), last: at(event), moved: false, area: event.shiftKey };
+      pointers.set(event.pointerId, at(event));
+      drag = { from: at(event), last: at(event), moved: pointers.size > 1, area: event.shiftKey };
     });
     canvas.addEventListener("pointermove", (event) => {
       const here = at(event);
       if (!drag) return this.hover(here);
+      if (pointers.size === 2 && pointers.has(event.pointerId)) return this.pinch(pointers, event.pointerId, here);
       drag.moved ||= Math.hypot(here[0] - drag.from[0], here[1] - drag.from[1]) > 0.008;
       if (drag.area) this.area = [drag.from, here];
       else for (const axis of [0, 1]) this.offset[axis] += here[axis] - drag.last[axis];
       drag.last = here;
       this.draw();
     });
-    canvas.addEventListener("pointerup", (event) => {
-      if (!drag) return;
+    const end = (event) => {
+      pointers.delete(event.pointerId);
+      if (!drag || pointers.size) return;
       const here = at(event);
       if (drag.area && drag.moved) this.selectArea(drag.from, here);
-      else if (!drag.moved) this.click(here, event.shiftKey);
+      else if (!drag.moved && event.type === "pointerup") this.click(here, event.shiftKey);
       this.area = null;
       drag = null;
       this.update();
-    });
+    };
+    canvas.addEventListener("pointerup", end);
+    canvas.addEventListener("pointercancel", end);
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY * 0.0015), at(event));
     }, { passive: false });
     canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
-    canvas.addEventListener("keydown", (event) => {
-      const moves = { ArrowLeft: [0.08, 0], ArrowRight: [-0.08, 0], ArrowUp: [0, 0.08], ArrowDown: [0, -0.08] };
-      if (moves[event.key]) this.offset = this.offset.map((value, axis) => value + moves[event.key][axis]);
-      else if (event.key === "+") this.zoom(1.5);
-      else if (event.key === "-") this.zoom(1 / 1.5);
-      else return;
-      event.preventDefault();
-      this.draw();
-    });
+  }
+
+  // Two fingers zoom around the point between them.
+  pinch(pointers, moved, here) {
+    const other = [...pointers].find(([id]) => id !== moved)[1];
+    const before = pointers.get(moved);
+    const distance = (place) => Math.max(Math.hypot(place[0] - other[0], place[1] - other[1]), 0.01);
+    pointers.set(moved, here);
+    this.zoom(distance(here) / distance(before), [(here[0] + other[0]) / 2, (here[1] + other[1]) / 2]);
+  }
+
+  key(event) {
+    const moves = { ArrowLeft: [0.08, 0], ArrowRight: [-0.08, 0], ArrowUp: [0, 0.08], ArrowDown: [0, -0.08] };
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (moves[event.key]) this.offset = this.offset.map((value, axis) => value + moves[event.key][axis]);
+    else if (event.key === "+") this.zoom(1.5);
+    else if (event.key === "-") this.zoom(1 / 1.5);
+    else if (event.key === "n") this.moveCursor(1);
+    else if (event.key === "p") this.moveCursor(-1);
+    else if (event.key === "Enter" && this.cursor !== null) this.app.openDevice(this.cursor);
+    else if (event.key === " " && this.cursor !== null) this.toggle(this.cursor);
+    else return;
+    event.preventDefault();
+    this.draw();
+  }
+
+  // Goes to the next device that is not faint, and reads it out.
+  moveCursor(by) {
+    const total = this.places.xs.length;
+    if (!total) return;
+    const isFaint = this.faintness();
+    let at = this.cursor ?? (by > 0 ? -1 : 0);
+    for (let tries = 0; tries < total; tries++) {
+      at = (at + by + total) % total;
+      if (isFaint(at)) continue;
+      this.cursor = at;
+      fill(this.found, this.describe(at));
+      const [x, y] = [this.places.xs[at] * this.scale + this.offset[0], this.places.ys[at] * this.scale + this.offset[1]];
+      if (x < 0 || y < 0 || x > 1 || y > 1) this.center(at);
+      return;
+    }
+  }
+
+  describe(at) {
+    const { store } = this.app;
+    const value = this.colouring.valueOf(at);
+    return store.nameOf(at) + " · " + STATES[store.codes[at]].name + (value ? " · " + value : "") + (store.reasonIds[at] ? ": " + store.reasonOf(at) : "") + (this.selected.has(at) ? " · selected" : "");
   }
 
   // The nearest device to a place on the canvas, within some pixels.
   nearest([x, y]) {
     const { width, height } = this.canvas;
     let [best, distance] = [null, (14 * devicePixelRatio) ** 2];
-    for (let at = 0; at < this.xs.length; at++) {
-      const dx = (this.xs[at] * this.scale + this.offset[0] - x) * width;
-      const dy = (this.ys[at] * this.scale + this.offset[1] - y) * height;
+    for (let at = 0; at < this.places.xs.length; at++) {
+      const dx = (this.places.xs[at] * this.scale + this.offset[0] - x) * width;
+      const dy = (this.places.ys[at] * this.scale + this.offset[1] - y) * height;
       if (dx * dx + dy * dy < distance) [best, distance] = [at, dx * dx + dy * dy];
     }
     return best;
   }
 
   hover(place) {
+    if (!this.places) return;
     const { store } = this.app;
     const found = this.nearest(place);
     this.tip.hidden = found === null;
     if (found === null) return;
     const state = STATES[store.codes[found]];
-    fill(this.tip, store.nameOf(found) + " · ", el("span", { class: "state state-" + state.letter }, state.sign + " " + state.name), store.reasons.has(found) ? ": " + store.reasons.get(found) : "");
+    const value = this.colouring.valueOf(found);
+    fill(this.tip, store.nameOf(found) + " · ", el("span", { class: "state state-" + state.letter }, state.sign + " " + state.name), value ? " · " + value : "", store.reasonIds[found] ? ": " + store.reasonOf(found) : "");
     this.tip.style.left = Math.min(place[0], 0.7) * 100 + "%";
     this.tip.style.top = Math.min(place[1] + 0.03, 0.88) * 100 + "%";
   }
@@ -282,15 +339,89 @@ export class MapView {
   click(place, adds) {
     const found = this.nearest(place);
     if (found === null) return;
-    if (!adds) return this.app.openDevice(found);
-    if (!this.selected.delete(found)) this.selected.add(found);
+    if (adds) this.toggle(found);
+    else this.app.openDevice(found);
+  }
+
+  toggle(position) {
+    if (!this.selected.delete(position)) this.selected.add(position);
+    this.showActions();
   }
 
   selectArea(from, to) {
     const low = [0, 1].map((axis) => (Math.min(from[axis], to[axis]) - this.offset[axis]) / this.scale);
     const high = [0, 1].map((axis) => (Math.max(from[axis], to[axis]) - this.offset[axis]) / this.scale);
-    for (let at = 0; at < this.xs.length && this.selected.size < 1000; at++) {
-      if (this.xs[at] >= low[0] && this.xs[at] <= high[0] && this.ys[at] >= low[1] && this.ys[at] <= high[1]) this.selected.add(at);
+    const { xs, ys } = this.places;
+    for (let at = 0; at < xs.length && this.selected.size < MAX_SELECTED; at++) {
+      if (xs[at] >= low[0] && xs[at] <= high[0] && ys[at] >= low[1] && ys[at] <= high[1]) this.selected.add(at);
+    }
+  }
+
+  // Follows messages if there are few enough to be seen.
+  followMessages() {
+    this.follow?.abort();
+    this.follow = null;
+    this.senders = new Map();
+    const { store } = this.app;
+    if (!this.draws.checked || !store.isLive || this.tooMany() || this.closed) return;
+    this.follow = new AbortController();
+    followEvents("/events?kind=sent,received,dropped&per_second=" + MAX_DRAWN_RATE, (kind, data) => this.takeMessage(kind, JSON.parse(data)), this.follow.signal).catch(() => {
+      // The page as a whole says that the host does not answer.
+    });
+  }
+
+  tooMany() {
+    const { store } = this.app;
+    const recent = store.recent(5);
+    const rate = recent.span ? (recent.sent + recent.received) / recent.span : 0;
+    return store.codes.length > MAX_DRAWN_DEVICES || rate > MAX_DRAWN_RATE;
+  }
+
+  checkRate() {
+    if (!this.app.store.isLive || !this.draws.checked) return fill(this.drawsHint);
+    const isTooMany = this.tooMany();
+    if (isTooMany && this.follow) {
+      this.follow.abort();
+      this.follow = null;
+    } else if (!isTooMany && !this.follow) this.followMessages();
+    fill(this.drawsHint, isTooMany ? "too many to be drawn" : "");
+  }
+
+  takeMessage(kind, event) {
+    const { store } = this.app;
+    const position = store.positions.get(event.device);
+    if (position === undefined || store.shown !== null || document.hidden) return;
+    const now = performance.now();
+    let from = null;
+    if (kind === "sent") {
+      this.senders.set(event.topic, [position, now]);
+      if (this.senders.size > MAX_DRAWN_DEVICES) this.senders.delete(this.senders.keys().next().value);
+    } else if (kind === "received") {
+      const sender = this.senders.get(event.topic);
+      if (sender && now - sender[1] < SENDER_MS) [from] = sender;
+    }
+    this.fly({ kind, from, to: position, start: now, lasting: FLIGHT_MS });
+  }
+
+  fly(flight) {
+    if (this.flights.length >= MAX_FLIGHTS) this.flights.shift();
+    this.flights.push(flight);
+    this.draw();
+  }
+
+  // Messages of a recording, between the last moment and this one.
+  flyRecorded() {
+    const { store } = this.app;
+    const last = this.flownUntil ?? store.now;
+    this.flownUntil = store.now;
+    if (store.isLive || !this.draws.checked || !store.events.length || store.now <= last || store.now - last > 5) return;
+    const between = store.events.filter((event) => event.t_s > last && event.t_s <= store.now && ["sent", "received", "dropped"].includes(event.kind)).slice(0, MAX_FLIGHTS / 4);
+    for (const event of between) {
+      const to = store.positions.get(event.device);
+      if (to === undefined) continue;
+      if (event.kind === "sent") this.senders.set(event.topic, [to, performance.now()]);
+      const sender = event.kind === "received" ? this.senders.get(event.topic) : null;
+      this.fly({ kind: event.kind, from: sender ? sender[0] : null, to, start: performance.now(), lasting: FLIGHT_MS });
     }
   }
 
@@ -303,125 +434,34 @@ export class MapView {
     });
   }
 
+  // Whether a device is not among those that are searched for, or chosen in the legend.
+  faintness() {
+    const classes = this.colouring.classes();
+    const { filter, search, matches } = this;
+    return (at) => (filter !== null && classes !== null && Math.min(classes[at], 255) !== (filter & 255)) || (search !== "" && !matches[at]);
+  }
+
   paint() {
     const { canvas } = this;
     const { store } = this.app;
-    if (!this.xs || !canvas.clientWidth) return;
+    if (!this.places || !canvas.clientWidth) return;
     if (!this.sized) {
       [canvas.width, canvas.height] = [canvas.clientWidth * devicePixelRatio, canvas.clientHeight * devicePixelRatio];
       this.sized = true;
     }
-    const context = canvas.getContext("2d");
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    this.paintLinks(context, store);
-    this.paintDevices(context, store);
-    this.paintArea(context);
-  }
-
-  colours() {
-    const style = getComputedStyle(document.documentElement);
-    if (this.colourBy !== "group") return STATES.map((state) => style.getPropertyValue("--state-" + state.letter).trim());
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    return this.app.store.groups.map((_, at) => "hsl(" + ((at * 137) % 360) + " 60% " + (dark ? 65 : 38) + "%)");
-  }
-
-  paintLinks(context, store) {
-    if (!store.links.length || store.links.length > MAX_LINKS) return;
-    const [width, height] = [this.canvas.width, this.canvas.height];
-    context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--line");
-    context.lineWidth = devicePixelRatio;
-    context.beginPath();
-    for (const [a, b] of store.links) {
-      context.moveTo((this.xs[a] * this.scale + this.offset[0]) * width, (this.ys[a] * this.scale + this.offset[1]) * height);
-      context.lineTo((this.xs[b] * this.scale + this.offset[0]) * width, (this.ys[b] * this.scale + this.offset[1]) * height);
-    }
-    context.stroke();
-  }
-
-  paintDevices(context, store) {
-    const [width, height] = [this.canvas.width, this.canvas.height];
-    const total = this.xs.length;
-    const size = Math.max(1.5, Math.min(11, (0.32 * this.scale * Math.sqrt((width * height) / Math.max(total, 1))) / devicePixelRatio)) * devicePixelRatio;
-    const kinds = this.colourBy === "group" ? store.groupOf : store.codes;
-    const wantedCode = codeOf(this.filter);
-    const isFaint = (at) => (this.filter !== null && store.codes[at] !== wantedCode) || (this.search && !this.matches.has(at));
-    const showsSign = size > 6 * devicePixelRatio;
-    const signs = [];
-    for (const [kind, colour] of this.colours().entries()) {
-      context.fillStyle = colour;
-      for (const faint of [true, false]) {
-        context.globalAlpha = faint ? 0.15 : 1;
-        for (let at = 0; at < total; at++) {
-          if (kinds[at] !== kind || Boolean(isFaint(at)) !== faint) continue;
-          const x = (this.xs[at] * this.scale + this.offset[0]) * width;
-          const y = (this.ys[at] * this.scale + this.offset[1]) * height;
-          if (x < -size || y < -size || x > width + size || y > height + size) continue;
-          if (showsSign) paintSign(context, store.codes[at], x, y, size);
-          else context.fillRect(x - size / 2, y - size / 2, size, size);
-          if (showsSign && !faint && signs.length < 300) signs.push([at, x, y]);
-        }
-      }
-    }
-    context.globalAlpha = 1;
-    const style = getComputedStyle(document.documentElement);
-    context.strokeStyle = style.getPropertyValue("--accent");
-    context.lineWidth = 2 * devicePixelRatio;
-    for (const at of this.selected) {
-      context.strokeRect((this.xs[at] * this.scale + this.offset[0]) * width - size, (this.ys[at] * this.scale + this.offset[1]) * height - size, size * 2, size * 2);
-    }
-    if (signs.length && signs.length <= 60) {
-      context.fillStyle = style.getPropertyValue("--text");
-      context.font = 12 * devicePixelRatio + "px system-ui, sans-serif";
-      context.textAlign = "center";
-      for (const [at, x, y] of signs) context.fillText(store.nameOf(at).slice(0, 24), x, y + size + 13 * devicePixelRatio);
-    }
-  }
-
-  paintArea(context) {
-    if (!this.area) return;
-    const [[x1, y1], [x2, y2]] = this.area;
-    const [width, height] = [this.canvas.width, this.canvas.height];
-    context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent");
-    context.setLineDash([6, 4]);
-    context.strokeRect(x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height);
-    context.setLineDash([]);
-  }
-}
-
-// A sign of its own for each state, so that colour is not all that tells them apart.
-function paintSign(context, code, x, y, size) {
-  const radius = size * 0.75;
-  context.beginPath();
-  if (code === 3) {
-    context.lineWidth = size * 0.4;
-    context.strokeStyle = context.fillStyle;
-    context.moveTo(x - radius, y - radius);
-    context.lineTo(x + radius, y + radius);
-    context.moveTo(x + radius, y - radius);
-    context.lineTo(x - radius, y + radius);
-    context.stroke();
-  } else if (code === 4) {
-    context.fillRect(x - radius * 0.8, y - radius * 0.8, radius * 1.6, radius * 1.6);
-  } else if (code === 5) {
-    context.moveTo(x, y - radius);
-    context.lineTo(x + radius, y + radius);
-    context.lineTo(x - radius, y + radius);
-    context.fill();
-  } else if (code === 1) {
-    context.lineWidth = size * 0.35;
-    context.strokeStyle = context.fillStyle;
-    context.arc(x, y, radius * 0.8, 0, 2 * Math.PI);
-    context.stroke();
-  } else if (code === 2) {
-    context.arc(x, y, radius, Math.PI / 2, (3 * Math.PI) / 2);
-    context.fill();
-    context.lineWidth = size * 0.2;
-    context.strokeStyle = context.fillStyle;
-    context.beginPath();
-    context.arc(x, y, radius, 0, 2 * Math.PI);
-    context.stroke();
-  } else {
-    context.arc(x, y, radius, 0, 2 * Math.PI);
-    context.fill();
+    const now = performance.now();
+    this.flights = this.flights.filter((flight) => now - flight.start < flight.lasting);
+    const isNumber = Boolean(this.colouring.column && !this.colouring.column.labels);
+    const classes = this.colouring.classes();
+    paintMap(canvas, {
+      xs: this.places.xs, ys: this.places.ys, scale: this.scale, offset: this.offset, links: store.links, codes: store.codes,
+      classes: classes ?? new Uint8Array(store.codes.length).fill(255),
+      entries: classes ? this.colouring.entries() : [{ kind: 255, colour: "#8a929c" }],
+      isFaint: this.filter !== null || this.search !== "" ? this.faintness() : null,
+      numbersMarks: !this.colouring.isState && !isNumber,
+      labelOf: (at) => store.nameOf(at).slice(0, 24) + (isNumber && this.colouring.column.values[at] !== null ? " · " + this.colouring.valueOf(at) : ""),
+      selected: this.selected, cursor: this.cursor, area: this.area, flights: this.flights, now,
+    });
+    if (this.flights.length) this.draw();
   }
 }

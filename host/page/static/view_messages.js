@@ -21,7 +21,7 @@ export class MessagesView {
     this.problem = el("p", { class: "hint", role: "status" });
     this.list = el("pre", { id: "messages", role: "region", tabindex: "0", "aria-label": "Messages" });
     this.element = el("div", { class: "view" }, panel("Messages", el("div", { class: "row" }, el("label", {}, "Topic filter ", this.filter), this.kind,
-      el("label", {}, "Payload ", this.how), this.pause, el("button", { onclick: () => this.clear() }, "Clear")), this.problem, this.list));
+      el("label", {}, "Payload ", this.how), this.pause, el("button", { id: "messages-clear", onclick: () => this.clear() }, "Clear")), this.problem, this.list));
     this.restart();
   }
 
@@ -47,7 +47,7 @@ export class MessagesView {
     this.clear();
     if (!this.app.store.isLive) return;
     this.follow = new AbortController();
-    const query = new URLSearchParams({ kind: this.kind.value || KINDS.join(","), topic: this.filter.value, payload: "base64" });
+    const query = new URLSearchParams({ kind: this.kind.value || KINDS.join(","), topic: this.filter.value, payload: "base64", per_second: String(MAX_MESSAGES) });
     followEvents("/events?" + query, (kind, data) => this.take(kind, JSON.parse(data)), this.follow.signal)
       .catch((problem) => problem.name !== "AbortError" && this.app.report(problem));
   }
@@ -57,6 +57,7 @@ export class MessagesView {
     if (kind === "lagged") this.missed += event.missed;
     else this.messages.push({ kind, event });
     if (this.messages.length > MAX_MESSAGES) this.messages.splice(0, this.messages.length - MAX_MESSAGES);
+    this.taken = (this.taken ?? 0) + 1;
     this.app.redraw();
   }
 
@@ -69,6 +70,9 @@ export class MessagesView {
 
   update() {
     const { store } = this.app;
+    const key = [this.taken, this.missed, this.messages.length, this.how.value, store.isLive || store.now, store.revision, this.filter.value, this.kind.value].join();
+    if (key === this.shownKey) return;
+    this.shownKey = key;
     const messages = store.isLive ? this.messages : this.recorded();
     const missed = this.missed ? this.missed + " messages came too fast for this page and are not shown. " : "";
     fill(this.problem, missed + (messages.length ? messages.length + " shown, the latest first." : "No message matches so far."));

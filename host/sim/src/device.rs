@@ -29,7 +29,7 @@ use wasmote_mqtt::answer::{Disconnection, NegativeAnswer};
 use wasmote_mqtt::budget::{ByteBudget, Lease};
 use wasmote_mqtt::client::{ClientEvent, Refusal, RefusedRequest};
 use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::message::{Message, Qos, Will};
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_mqtt::topic::TopicFilter;
@@ -370,6 +370,11 @@ impl Device {
     pub fn subscriptions(&self) -> impl Iterator<Item = (&TopicFilter, Qos)> {
         let context = self.context.iter();
         context.flat_map(Context::subscriptions).map(|(filter, qos)| (filter, *qos))
+    }
+
+    /// The will of its next connection.
+    pub fn will(&self) -> Option<&Will> {
+        self.context.as_ref().and_then(Context::will)
     }
 
     /// Remaining energy in joules, if the device has a battery; of several, the lowest.

@@ -45,7 +45,7 @@ impl Fleet {
         self
     }
 
-    pub fn wait_until(&self, what: &str, timeout: Duration, condition: impl Fn(&Self) -> bool) {
+    pub fn wait_until(&self, what: &str, timeout: Duration, mut condition: impl FnMut(&Self) -> bool) {
         let end = Instant::now() + timeout;
         while !condition(self) {
             assert!(

@@ -16,12 +16,12 @@ use crate::program::wasmote;
 
 const VIEWS: [&str; 6] = ["fleet", "map", "device", "messages", "faults", "behaviours"];
 
-fn screenshots() -> PathBuf {
+pub fn screenshots() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder").join("screenshots")
 }
 
 /// Opens the page of a fleet and waits until it follows the run.
-fn open(browser: &mut Browser, fleet: &Fleet, view: &str, width: u32) {
+pub fn open(browser: &mut Browser, fleet: &Fleet, view: &str, width: u32) {
     // With another query, it is another document, which is loaded anew.
     static OPENED: AtomicU32 = AtomicU32::new(0);
     let number = OPENED.fetch_add(1, Ordering::Relaxed);
@@ -30,7 +30,7 @@ fn open(browser: &mut Browser, fleet: &Fleet, view: &str, width: u32) {
 }
 
 /// Waits until a view's text has these words.
-fn wait_for_text(browser: &mut Browser, selector: &str, text: &str) {
+pub fn wait_for_text(browser: &mut Browser, selector: &str, text: &str) {
     let condition = format!(
         "document.querySelector({}).textContent.includes({})",
         Value::from(selector),
@@ -40,7 +40,7 @@ fn wait_for_text(browser: &mut Browser, selector: &str, text: &str) {
 }
 
 /// The page showed no error, and asked nobody but its host.
-fn check_clean(browser: &Browser, address: &str) {
+pub fn check_clean(browser: &Browser, address: &str) {
     assert!(browser.errors().is_empty(), "{:?}", browser.errors());
     let is_own =
         |url: &&str| url.starts_with(address) || url.starts_with("data:") || url.starts_with("blob:");
@@ -106,6 +106,8 @@ fn a_fault_by_form_drops_messages_and_is_taken_back() {
     // From now on no message arrives.
     browser.click("#tab-fleet");
     wait_for_text(&mut browser, "#problems", "The fault “loss” drops");
+    wait_for_text(&mut browser, "main .u-legend", "published");
+    wait_for_text(&mut browser, "main", "fault loss");
     wait_for_text(&mut browser, "main", "faults");
     let quiet = broker.subscribe("#");
     browser.click("#tab-faults");
@@ -265,7 +267,7 @@ fn changes_ask_for_the_token() {
 }
 
 /// Runs a small plan with two seeds. Returns the folder of the results.
-fn experiment(folder: &Path) -> PathBuf {
+pub fn run_experiment(folder: &Path) -> PathBuf {
     let plan = folder.join("plan.toml");
     let text = "name = \"small\"\nduration = \"30s\"\nseeds = [1, 2]\nfaults = \"realistic\"\n\n[[group]]\nbehaviour = \"heartbeat\"\n\
                 count = 6\nconfig = { interval = \"1s\", peers = \"all\" }\n\n[[timeline]]\nat = \"10s\"\ncrash = { devices = [\"heartbeat-2\"] }\n";
@@ -281,7 +283,7 @@ fn experiment(folder: &Path) -> PathBuf {
 #[test]
 fn a_finished_run_is_replayed_from_a_file_and_two_runs_are_compared() {
     let folder = tempfile::tempdir().expect("a folder");
-    let results = experiment(folder.path());
+    let results = run_experiment(folder.path());
     let mut browser = Browser::start();
     browser.open(&results.join("replay.html"), 1400);
     wait_for_text(&mut browser, "#run", "small · recording");

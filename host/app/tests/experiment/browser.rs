@@ -238,6 +238,55 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// Evaluates an expression, and the promise that it may be.
+    #[allow(dead_code, reason = "some tests that share this file await nothing")]
+    pub fn resolve(&mut self, expression: &str) -> Value {
+        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let answer = self.call("Runtime.evaluate", params);
+        assert!(answer["exceptionDetails"].is_null(), "{answer}");
+        answer["result"]["value"].clone()
+    }
+
+    /// Presses a key, which a page gets as `keydown` and `keyup`.
+    #[allow(dead_code, reason = "some tests that share this file press nothing")]
+    pub fn press(&mut self, key: &str) {
+        let text = if key.chars().count() == 1 { key } else { "" };
+        let code = match key {
+            "Enter" => 13,
+            "Tab" => 9,
+            " " => 32,
+            _ => 0,
+        };
+        let text = if key == "Enter" { "\r" } else { text };
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({"type": kind, "key": key, "text": text, "windowsVirtualKeyCode": code});
+            self.call("Input.dispatchKeyEvent", event);
+        }
+    }
+
+    /// Drags the mouse between two places of an element, given as parts of its width and height, with these keys held:
+    /// 8 is Shift.
+    #[allow(dead_code, reason = "some tests that share this file drag nothing")]
+    pub fn drag(&mut self, selector: &str, from: (f64, f64), to: (f64, f64), keys: u32) {
+        let place = self.evaluate(&format!(
+            "(() => {{ const found = document.querySelector({}); found.scrollIntoView({{block: \"center\"}}); \
+             const box = found.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; }})()",
+            json!(selector)
+        ));
+        let number = |at: usize| place[at].as_f64().expect("a number");
+        let at = |(x, y): (f64, f64)| (number(0) + x * number(2), number(1) + y * number(3));
+        let middle = ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0);
+        for (kind, place) in
+            [("mousePressed", from), ("mouseMoved", middle), ("mouseMoved", to), ("mouseReleased", to)]
+        {
+            let (x, y) = at(place);
+            let event = json!({
+                "type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "modifiers": keys,
+            });
+            self.call("Input.dispatchMouseEvent", event);
+        }
+    }
+
     /// Console messages and script errors of the page.
     pub fn errors(&self) -> Vec<&Value> {
         const KINDS: [&str; 3] = ["Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"];

@@ -16,4 +16,3 @@ mod loading;
 mod models;
 mod promises;
 mod wasi;
-mod wit_package;

@@ -12,7 +12,8 @@ use super::TimelineAction;
 use super::check::{Occasion, PlanState, Planned};
 use super::problem::{Problem, at};
 use super::selector::Selector;
-use super::timed_fault::BeginFault;
+use super::timed_fault::{BeginFault, temporary};
+use crate::fault_registry::TemporaryFault;
 
 /// Breaks connections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,19 +42,34 @@ pub struct Disconnect {
 /// once; then it is removed, and the outage that it began ends by itself.
 const ONCE: Duration = Duration::from_millis(10);
 
+impl Disconnect {
+    fn entry(&self, id: String) -> FaultEntry {
+        let spec = DisconnectSpec {
+            every: Some(Span(ONCE)),
+            probability: Some(1.0),
+            lasting: Some(self.lasting),
+            ..DisconnectSpec::default()
+        };
+        FaultEntry { id: Some(id), ..FaultSpec::Disconnect(spec).into() }
+    }
+
+    /// The fault for devices at these positions in a live fleet. It is to be removed once they have begun it.
+    pub fn brief_fault(&self, id: String, devices: Vec<usize>) -> Result<TemporaryFault, Problem> {
+        temporary(self.entry(id), Some(devices))
+    }
+}
+
 impl TimelineAction for Disconnect {
+    fn describe_edit(&self) -> Option<String> {
+        let devices = self.devices.as_ref()?.join(", ");
+        Some(format!("{devices} for {}", humantime::format_duration(self.lasting.0)))
+    }
+
     fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
         let Self { group, devices, share, count, lasting } = self.clone();
         let selector = Selector { group, devices, share, count };
         let selection = plan.selection(occasion, "disconnect", &selector)?;
-        let spec = DisconnectSpec {
-            every: Some(Span(ONCE)),
-            probability: Some(1.0),
-            lasting: Some(lasting),
-            ..DisconnectSpec::default()
-        };
-        let id = Some(format!("timeline-{}", occasion.index));
-        let entry = FaultEntry { id, ..FaultSpec::Disconnect(spec).into() };
+        let entry = self.entry(format!("timeline-{}", occasion.index));
         let begin = BeginFault::new(occasion, entry, Some(selection), Some(lasting.0))
             .map_err(|(field, problem)| at(&format!("disconnect.{field}"), problem))?;
         Ok(begin.until(occasion, Some(occasion.at + ONCE)))

@@ -18,6 +18,15 @@ use crate::fault_registry::TemporaryFault;
 /// devices that still have it after they have reconnected would be disconnected again.
 const MIN_DISCONNECT: Duration = Duration::from_secs(2);
 
+/// Makes a temporary fault from an entry of a fault document, for the devices at these positions, or for all.
+pub(super) fn temporary(entry: FaultEntry, devices: Option<Vec<usize>>) -> Result<TemporaryFault, Problem> {
+    let faults = FaultDocument { faults: vec![entry.clone()] }.faults();
+    let fault = faults.map(|mut faults| faults.pop());
+    let fault = fault.map_err(|invalid| at(invalid.field, invalid.problem))?;
+    let fault = fault.ok_or_else(|| at("", "it makes no fault"))?;
+    Ok(TemporaryFault { entry, fault, devices })
+}
+
 /// Begin of a timed fault.
 #[derive(Debug)]
 pub(super) struct BeginFault {
@@ -46,11 +55,7 @@ impl BeginFault {
         selection: Option<Selection>,
         hold: Option<Duration>,
     ) -> Result<Self, Problem> {
-        let faults = FaultDocument { faults: vec![entry.clone()] }.faults();
-        let fault = faults.map(|mut faults| faults.pop());
-        let fault = fault.map_err(|invalid| at(invalid.field, invalid.problem))?;
-        let fault = fault.ok_or_else(|| at("", "it makes no fault"))?;
-        let fault = TemporaryFault { entry, fault, devices: None };
+        let fault = temporary(entry, None)?;
         Ok(Self { number: occasion.index, fault, selection, hold })
     }
 

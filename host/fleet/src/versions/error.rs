@@ -4,8 +4,6 @@ use wasmote_engine::LoadError;
 use wasmote_live::fleet::{FleetError, RolloutError};
 use wasmote_mqtt::device_id::DeviceId;
 
-use wasmote_registry::error::{FetchError, SignatureError};
-
 use crate::blueprints::BlueprintError;
 use crate::component_file::ComponentFileError;
 use crate::source::SourceError;
@@ -24,6 +22,9 @@ pub enum UpdateError {
     /// Another update is in progress.
     #[error("another update is in progress; try `{0}` again when it has ended")]
     Busy(String),
+    /// There is no earlier version to return to.
+    #[error("this host has no earlier version of `{0}`; send the component that it is to run")]
+    NoEarlierVersion(String),
     /// A plan decides about the groups of this run.
     #[error("the plan of this run decides about its groups: add the change to the plan's timeline")]
     Planned,
@@ -59,17 +60,6 @@ pub enum UpdateError {
     /// The component is not a behaviour for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// A registry or a server does not give the component.
-    #[error("cannot use `{reference}`: {problem}")]
-    Fetch {
-        /// The reference.
-        reference: String,
-        /// The reason.
-        problem: FetchError,
-    },
-    /// The signature is missing or wrong.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
     /// The new version failed on a canary.
     #[error("the canary `{device}` failed: {problem}")]
     Canary {

@@ -15,7 +15,7 @@ use wasmote_live::status::DeviceStatus;
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::{PowerState, Upgrade};
 
-use super::{NewVersion, RunningBehaviour, UpdateError, UpdateEvent, Versions};
+use super::{RunningBehaviour, UpdateError, UpdateEvent, Versions};
 use crate::blueprints::added_devices;
 use crate::component_info::ComponentInfo;
 use crate::config::{Group, Settings};
@@ -29,6 +29,8 @@ pub const MAX_ADDED: u32 = 10_000;
 pub(super) struct Changeable {
     settings: Settings,
     components: Mutex<BTreeMap<String, Component>>,
+    /// The version before the present one, for each behaviour that has had another one.
+    earlier: Mutex<BTreeMap<String, Component>>,
 }
 
 impl Changeable {
@@ -43,7 +45,16 @@ impl Changeable {
 
     /// Remembers the version that a behaviour has from now on.
     pub(super) fn remember(&self, component: &Component) {
-        self.components().insert(component.name().to_owned(), component.clone());
+        let before = self.components().insert(component.name().to_owned(), component.clone());
+        if let Some(before) = before.filter(|before| before.version() != component.version()) {
+            let mut earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+            earlier.insert(before.name().to_owned(), before);
+        }
+    }
+
+    /// The version of a behaviour before the present one.
+    pub(super) fn earlier(&self, name: &str) -> Option<Component> {
+        self.earlier.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }
 
@@ -57,8 +68,6 @@ fn unknown(name: &str) -> UpdateError {
 pub struct GroupChange {
     /// Name and bytes of another component, plain or packed with gzip.
     pub component: Option<(String, Vec<u8>)>,
-    /// Signature of the component.
-    pub signature: Option<String>,
     /// SHA-256 that the component must have. It replaces the pin of the group, which is for its earlier component.
     pub sha256: Option<String>,
     /// The whole configuration.
@@ -95,7 +104,14 @@ impl Versions {
     /// Allows changes of groups. `components` are those of all behaviours, by name.
     #[must_use]
     pub fn with_changes(self, settings: Settings, components: BTreeMap<String, Component>) -> Self {
-        Self { changeable: Some(Changeable { settings, components: Mutex::new(components) }), ..self }
+        Self {
+            changeable: Some(Changeable {
+                settings,
+                components: Mutex::new(components),
+                earlier: Mutex::default(),
+            }),
+            ..self
+        }
     }
 
     fn changeable(&self) -> Result<&Changeable, UpdateError> {
@@ -123,10 +139,7 @@ impl Versions {
                 group.sha256 = pin.clone();
                 // Only the name of the source is used.
                 group.behaviour = Source::File(format!("{behaviour}.wasm").into());
-                let pins = pin.into_iter().collect();
-                let version =
-                    NewVersion { bytes, pins, signature: change.signature, ..NewVersion::default() };
-                self.load(&behaviour, version).await?.0
+                self.load(&behaviour, bytes, pin.into_iter().collect()).await?.0
             }
             None => changeable.component(&group.behaviour.name())?,
         };

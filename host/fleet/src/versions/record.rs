@@ -1,11 +1,11 @@
 //! A behaviour with its versions, and events of its updates.
 
 use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wasmote_live::fleet::RolloutReport;
+use wasmote_live::fleet::{RolloutReport, RolloutStep};
 
 use crate::component_info::ComponentInfo;
 
@@ -56,6 +56,70 @@ pub struct UpdateRefusal {
     pub reason: String,
     /// Time of the update, in seconds since 1970.
     pub ts: f64,
+}
+
+/// An update in progress.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct UpdateProgress {
+    /// What happens now: the component is compiled, canaries try it, or the other devices follow.
+    pub step: UpdateStep,
+    /// Origin of the component: a file, `http`, or `roll back`.
+    pub source: String,
+    /// Devices that try it first.
+    pub canaries: Vec<String>,
+    /// Seconds for which they do so.
+    pub trial_s: f64,
+    /// Time at which this step began, in seconds since 1970.
+    pub since: f64,
+    /// Devices that have been asked to change.
+    pub done: u64,
+    /// Devices that are to change.
+    pub devices: u64,
+}
+
+/// Step of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum UpdateStep {
+    /// The component is checked and compiled.
+    Compiling,
+    /// Canaries try it.
+    Canaries,
+    /// The other devices follow.
+    Others,
+}
+
+impl UpdateProgress {
+    pub(super) fn new(source: &str, trial: Duration) -> Self {
+        Self {
+            step: UpdateStep::Compiling,
+            source: source.into(),
+            canaries: Vec::new(),
+            trial_s: trial.as_secs_f64(),
+            since: now(),
+            done: 0,
+            devices: 0,
+        }
+    }
+
+    pub(super) fn advance(&mut self, step: RolloutStep) {
+        let next = match step {
+            RolloutStep::Canaries(canaries) => {
+                self.done = canaries.len() as u64;
+                self.canaries = canaries.iter().map(ToString::to_string).collect();
+                UpdateStep::Canaries
+            }
+            RolloutStep::Others(done) => {
+                self.done = done;
+                UpdateStep::Others
+            }
+        };
+        if next != self.step {
+            (self.step, self.since) = (next, now());
+        }
+    }
 }
 
 impl RunningBehaviour {

@@ -38,6 +38,15 @@ pub struct RolloutReport {
     pub first_refusal: Option<(DeviceId, String)>,
 }
 
+/// Step of a rollout that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RolloutStep {
+    /// These devices try the new version.
+    Canaries(Vec<DeviceId>),
+    /// The other devices follow; so many have swapped or kept their version.
+    Others(u64),
+}
+
 /// Reason that a rollout was rolled back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RolloutError {
@@ -68,6 +77,15 @@ impl Fleet {
     /// Swaps devices to another version while they stay connected. If a canary fails, all swapped devices are
     /// rolled back, and the others keep their version.
     pub async fn roll_out(&self, rollout: Rollout) -> Result<RolloutReport, RolloutError> {
+        self.roll_out_in_steps(rollout, |_| {}).await
+    }
+
+    /// Does the same, and reports each step.
+    pub async fn roll_out_in_steps(
+        &self,
+        rollout: Rollout,
+        report_step: impl Fn(RolloutStep) + Send + Sync,
+    ) -> Result<RolloutReport, RolloutError> {
         self.check_open()?;
         let canaries = self.canaries(&rollout).await?;
         let mut report = RolloutReport::default();
@@ -81,6 +99,7 @@ impl Fleet {
                 return Err(self.roll_back(swapped_devices, *position, problem).await);
             }
         }
+        report_step(RolloutStep::Canaries(report.canaries.clone()));
         if let Some((position, problem)) = self.watch_canaries(&swapped_devices, rollout.trial).await? {
             return Err(self.roll_back(swapped_devices, position, problem).await);
         }
@@ -89,6 +108,7 @@ impl Fleet {
         for (position, factory) in
             rollout.devices.iter().filter(|(position, _)| !canary_positions.contains(position))
         {
+            report_step(RolloutStep::Others(report.swapped + report.waiting + report.refused));
             let (_, status) = self.swap_device(*position, factory, rollout.trial).await?;
             if status.is_pending {
                 report.waiting += 1;

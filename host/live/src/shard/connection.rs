@@ -25,6 +25,7 @@ use super::tcp::{Sockets, TcpConnection};
 use crate::broker::{ShardRequestSender, request_bytes};
 use crate::broker_state::{CleanUp, RetainedTopics};
 use crate::config::ConnectionOptions;
+use crate::status::SessionStatus;
 
 /// Number of packets for the embedded broker at which a shard sends them.
 const MAX_LOCAL_BATCH: usize = 256;
@@ -229,6 +230,21 @@ impl Connection {
     /// Discards the session after the last connection.
     pub(super) fn end_session(&mut self, now: Time, connections: &mut Connections) {
         self.client.end_session(now, &mut connections.outbox);
+    }
+
+    /// Time of the ping that the broker has not answered yet.
+    pub(super) fn unanswered_since(&self) -> Option<Time> {
+        self.client.unanswered_since()
+    }
+
+    /// The MQTT session.
+    pub(super) fn session(&self, connections: &Connections, now: Time) -> SessionStatus {
+        SessionStatus {
+            protocol: self.protocol,
+            keep_alive_s: self.client.keep_alive(),
+            expiry_s: connections.options.session_expiry,
+            unanswered: self.client.unanswered_since().map(|since| now.since(since)),
+        }
     }
 
     /// Whether the broker may keep the session.

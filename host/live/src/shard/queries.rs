@@ -19,7 +19,7 @@ use super::Shard;
 use super::slot::Slot;
 use crate::fleet::PowerCommand;
 use crate::lag::LagStats;
-use crate::status::{DelayedDevice, DeviceCounts, DeviceStatus, Totals};
+use crate::status::{DelayedDevice, DeviceCounts, DeviceDetail, DeviceStatus, Totals};
 
 /// The latest latencies of a shard's devices, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -57,13 +57,27 @@ impl Shard {
         slots.iter().map(|slot| status(&slot.device, now)).collect()
     }
 
+    /// What a device has agreed with its broker.
+    pub(crate) fn detail(&self, index: usize) -> Option<DeviceDetail> {
+        let slot = self.slots.get(index)?;
+        Some(DeviceDetail {
+            session: slot.connection.session(&self.connections, self.now().run),
+            will: slot.device.will().cloned(),
+            subscriptions: slot.device.subscriptions().map(|(filter, qos)| (filter.clone(), qos)).collect(),
+        })
+    }
+
     pub(crate) fn totals(&mut self) -> ShardTotals {
+        let now = self.now().run;
         let lag = self.lag.clone();
         let socket_writes = self.connections.sockets().map(|sockets| sockets.writes()).unwrap_or_default();
         let mut totals = Totals { connects: self.connects, lag, socket_writes, ..Totals::default() };
         for slot in &self.slots {
             totals.count(&slot.device);
             totals.suppressed_lines += slot.lines.suppressed();
+            if let Some(since) = slot.connection.unanswered_since() {
+                totals.unanswered.count(now.since(since));
+            }
             if let Some(used) = slot.share.used {
                 let (device, pauses) = (Arc::clone(slot.device.identity()), slot.share.pauses);
                 totals.delayed += 1;
@@ -200,6 +214,7 @@ impl Totals {
                 self.add_metric(behaviour, name, sum.metric(), sum.devices());
             }
         }
+        self.unanswered.add(other.unanswered);
         self.connects += other.connects;
         self.socket_writes.add(other.socket_writes);
         self.suppressed_lines += other.suppressed_lines;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{MAX_MESSAGES_PER_SECOND, count, span};
 use crate::config::Group;
+use crate::source::Source;
 use crate::topology::Links;
 
 /// Defaults of the behaviour `routing`.
@@ -30,7 +31,7 @@ struct GraphSize {
 /// A warning if the group runs `routing` and sends too many messages. The estimate leaves out retransmissions and
 /// triggered hellos.
 pub(super) fn warning(group: &Group) -> Option<String> {
-    if group.behaviour.builtin() != Some("routing") {
+    if group.behaviour != Source::Builtin("routing".into()) {
         return None;
     }
     let size = size(group.links.as_deref()?, &sink(group));
