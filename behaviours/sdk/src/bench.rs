@@ -28,22 +28,22 @@
 //! a fault delays them.
 //!
 //! * `fleet`: a fleet of one behaviour. `lane`: one link with one fault model.
-//! * `behaviour`: adapter by which the simulator calls a native behaviour. `imports`: the host functions that
-//!   it calls.
+//! * `behaviour`: adapter by which the simulator calls a native behaviour. `native_host`: the handle through which its
+//!   host functions use the simulator.
 //! * `convert`: conversions between types of the WIT package and those of the simulator. `journal`: records
 //!   of a run.
 
 mod behaviour;
-mod convert;
+pub(crate) mod convert;
 mod fleet;
-mod imports;
 mod journal;
 mod lane;
+mod native_host;
 
 pub use fleet::{Fleet, Plan};
-pub(crate) use imports::NativeHost as Connection;
 pub use journal::{Line, Published};
 pub use lane::Lane;
+pub(crate) use native_host::NativeHost;
 
 use crate::{Behaviour, Device};
 
@@ -55,7 +55,7 @@ pub fn device(seed: u64) -> Device {
 
 /// A single device without a fleet, with a configuration.
 pub fn device_with(seed: u64, config: &str) -> Device {
-    Device::new(Connection::for_device(seed, config))
+    Device::new(NativeHost::for_device(seed, config))
 }
 
 /// The error with which a behaviour refuses to start with this configuration.

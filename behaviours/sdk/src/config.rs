@@ -12,13 +12,58 @@
 //! # start(&mut bench::device(1)).unwrap();
 //! ```
 
-use crate::host::{Batch, ConfigError, Host, HostHandle, Purpose, Table};
+use crate::host::{HostHandle, imports};
 use crate::json::{self, Limits, Value};
 use crate::message::Qos;
 use crate::number::{parse_integer, shortest};
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
+
+#[cfg(all(not(target_arch = "wasm32"), feature = "bench"))]
+use wasmote_sim::config::WrongType;
+
+pub use crate::bindings::wasmote::device::config::{ConfigError, Identity};
+
+imports! {
+    config::whoami => fn whoami(host) -> Identity {
+        let identity = host.identity();
+        Identity {
+            id: identity.id.as_str().to_owned(),
+            group: identity.group.to_string(),
+            index: identity.index,
+            count: identity.count,
+            topic_root: identity.topic_root.to_string(),
+        }
+    }
+    config::peer => fn peer(host, index: u32) -> Option<String> {
+        host.context(|context| context.identity().peer(index))
+    }
+    config::json => fn config_json(host) -> String {
+        host.config().json().to_owned()
+    }
+    config::text => fn config_text(host, path: &str) -> Result<Option<String>, ConfigError> {
+        host.config().text(path).map_err(from_simulator)
+    }
+    config::integer => fn config_integer(host, path: &str) -> Result<Option<i64>, ConfigError> {
+        host.config().integer(path).map_err(from_simulator)
+    }
+    config::number => fn config_number(host, path: &str) -> Result<Option<f64>, ConfigError> {
+        host.config().number(path).map_err(from_simulator)
+    }
+    config::boolean => fn config_boolean(host, path: &str) -> Result<Option<bool>, ConfigError> {
+        host.config().boolean(path).map_err(from_simulator)
+    }
+    config::duration => fn config_duration(host, path: &str) -> Result<Option<u64>, ConfigError> {
+        let span = host.config().duration(path).map_err(from_simulator)?;
+        Ok(span.map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(all(not(target_arch = "wasm32"), feature = "bench"))]
+fn from_simulator(wrong: WrongType) -> ConfigError {
+    ConfigError { path: wrong.path, expected: wrong.expected.to_owned(), found: wrong.found }
+}
 
 /// The configuration of a device, a JSON object.
 pub struct Config<'d> {
@@ -126,22 +171,8 @@ impl<'d> Config<'d> {
         !matches!(self.host.config_text(path), Ok(None))
     }
 
-    pub(crate) fn open_table(&self, path: &str, purpose: Purpose) -> Result<Table, String> {
-        self.host.open_table(path, purpose)
-    }
-
-    pub(crate) fn read_rows(
-        &self,
-        path: &str,
-        purpose: Purpose,
-        position: u64,
-        count: u32,
-    ) -> Result<Batch, String> {
-        self.host.read_rows(path, purpose, position, count)
-    }
-
-    pub(crate) fn seek_row(&self, path: &str, purpose: Purpose, at: u64) -> Result<u64, String> {
-        self.host.seek_row(path, purpose, at)
+    pub(crate) fn host(&self) -> &HostHandle {
+        self.host
     }
 
     /// The whole configuration. Limited to 20,000 values, because of the memory of a device.

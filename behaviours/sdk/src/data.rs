@@ -12,8 +12,38 @@
 //! ```
 
 use crate::Config;
+use crate::bindings::wasmote::device::data::Table;
+use crate::host::imports;
 
-pub use crate::host::{Batch, Purpose, Row};
+pub use crate::bindings::wasmote::device::data::{Batch, Purpose, Row};
+
+imports! {
+    data::open => fn open_table(host, path: &str, purpose: Purpose) -> Result<Table, String> {
+        let table = host.config().table(path, purpose_from_wit(purpose))?;
+        Ok(Table {
+            columns: table.columns().to_vec(),
+            has_times: table.has_times(),
+            rows: table.rows(),
+            length: table.length(),
+        })
+    }
+    data::read => fn read_rows(host, path: &str, purpose: Purpose, position: u64, count: u32) -> Result<Batch, String> {
+        let batch = host.config().table(path, purpose_from_wit(purpose))?.read(position, count)?;
+        let rows = batch.rows.into_iter().map(|row| Row { position: row.position, at: row.at, cells: row.cells });
+        Ok(Batch { rows: rows.collect(), next: batch.next })
+    }
+    data::seek => fn seek_row(host, path: &str, purpose: Purpose, at: u64) -> Result<u64, String> {
+        Ok(host.config().table(path, purpose_from_wit(purpose))?.seek(at)?.0)
+    }
+}
+
+#[cfg(all(not(target_arch = "wasm32"), feature = "bench"))]
+fn purpose_from_wit(purpose: Purpose) -> wasmote_sim::data::Purpose {
+    match purpose {
+        Purpose::Values => wasmote_sim::data::Purpose::Values,
+        Purpose::Records => wasmote_sim::data::Purpose::Records,
+    }
+}
 
 /// A table of the configuration.
 #[derive(Clone, Debug)]
@@ -33,7 +63,7 @@ pub struct Recording {
 impl Recording {
     /// Opens the table at this path of the configuration. The error names the field, and the line of the table.
     pub fn open(config: &Config, path: &str, purpose: Purpose) -> Result<Self, String> {
-        let table = config.open_table(path, purpose)?;
+        let table = config.host().open_table(path, purpose)?;
         Ok(Recording {
             path: path.into(),
             purpose,
@@ -46,11 +76,11 @@ impl Recording {
 
     /// Reads up to `count` rows from a position on: 0 for the first row, or a position that was returned before.
     pub fn read(&self, config: &Config, position: u64, count: u32) -> Result<Batch, String> {
-        config.read_rows(&self.path, self.purpose, position, count)
+        config.host().read_rows(&self.path, self.purpose, position, count)
     }
 
     /// Position of the last row that is not later than this time in nanoseconds, or of the first row if all are later.
     pub fn seek(&self, config: &Config, at: u64) -> Result<u64, String> {
-        config.seek_row(&self.path, self.purpose, at)
+        config.host().seek_row(&self.path, self.purpose, at)
     }
 }

@@ -26,7 +26,9 @@
 //! ```
 
 use crate::Config;
-use crate::host::{Host, HostHandle, Identity, Level};
+use crate::config::Identity;
+use crate::host::HostHandle;
+use crate::imports::Level;
 use std::fmt;
 use std::time::Duration;
 
@@ -57,6 +59,7 @@ pub struct Link {
 }
 
 impl Link {
+    #[cfg_attr(all(not(target_arch = "wasm32"), not(feature = "bench")), allow(dead_code))]
     pub(crate) fn new(host: HostHandle) -> Self {
         Link { identity: host.whoami(), host }
     }

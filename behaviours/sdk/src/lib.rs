@@ -16,8 +16,8 @@
 //! - [`sorted_map`]: a small map.
 //! - `bench` (not on Wasm, and not without the feature `bench`): a fleet in virtual time, for native tests of a behaviour.
 //!
-//! Below: [`host`] is the interface to the host. In a component the imports implement it, in a test the bench.
-//! `guest` implements the exports. The same behaviour runs on both.
+//! Below: `host` is the interface to the host, and `imports` has its functions. In a component they call the imports, in a
+//! test the bench. `guest` implements the exports. The same behaviour runs on both.
 
 #[allow(missing_docs, unsafe_code)]
 #[doc(hidden)]
@@ -30,13 +30,13 @@ pub mod command;
 pub mod config;
 pub mod data;
 pub mod device;
-mod error_text;
 pub mod fault;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
-pub mod host;
+mod host;
 pub mod http;
+mod imports;
 pub mod json;
 pub mod message;
 pub mod number;

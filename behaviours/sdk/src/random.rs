@@ -3,7 +3,25 @@
 
 use crate::Device;
 use crate::fault::Link;
-use crate::host::Host;
+use crate::host::imports;
+
+imports! {
+    random::next_u64 => fn next_u64(host) -> u64 {
+        host.random(|stream| stream.next_u64())
+    }
+    random::uniform => fn uniform(host) -> f64 {
+        host.random(|stream| stream.uniform())
+    }
+    random::bytes => fn bytes(host, count: u32) -> Vec<u8> {
+        let mut bytes = vec![0; count.min(MAX_RANDOM_BYTES) as usize];
+        host.random(|stream| stream.fill(&mut bytes));
+        bytes
+    }
+}
+
+/// Maximum number of bytes that one call of `random.bytes` returns, as in the host.
+#[cfg(all(not(target_arch = "wasm32"), feature = "bench"))]
+const MAX_RANDOM_BYTES: u32 = 65_536;
 
 macro_rules! distributions {
     ($of:ty) => {

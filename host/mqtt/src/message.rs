@@ -73,20 +73,49 @@ pub struct Properties {
     pub user: Vec<(String, String)>,
 }
 
+/// Value of a property, for code that treats all properties alike.
+#[derive(Clone, Copy, Debug)]
+pub enum PropertyValue<'p> {
+    /// A flag.
+    Flag(bool),
+    /// A number, if the property is set.
+    Number(Option<u32>),
+    /// A text, if the property is set.
+    Text(Option<&'p str>),
+    /// Bytes, if the property is set.
+    Bytes(Option<&'p [u8]>),
+    /// Pairs of names and values.
+    Pairs(&'p [(String, String)]),
+}
+
 impl Properties {
+    /// Values of all properties, in the order of their declaration.
+    pub fn values(&self) -> [PropertyValue<'_>; 6] {
+        let Self { is_text, content_type, response_topic, correlation_data, message_expiry, user } = self;
+        [
+            PropertyValue::Flag(*is_text),
+            PropertyValue::Text(content_type.as_deref()),
+            PropertyValue::Text(response_topic.as_ref().map(Topic::as_str)),
+            PropertyValue::Bytes(correlation_data.as_deref()),
+            PropertyValue::Number(*message_expiry),
+            PropertyValue::Pairs(user),
+        ]
+    }
+
     fn footprint(&self) -> usize {
         /// The properties without their texts.
         const FIXED: usize = 192;
         /// A user property without its texts.
         const USER: usize = 48;
-        let Self { content_type, response_topic, correlation_data, user, is_text: _, message_expiry: _ } =
-            self;
-        let user = user.iter().map(|(name, value)| USER + name.len() + value.len());
-        FIXED
-            + content_type.as_ref().map_or(0, String::len)
-            + response_topic.as_ref().map_or(0, |topic| topic.as_str().len())
-            + correlation_data.as_ref().map_or(0, Bytes::len)
-            + user.sum::<usize>()
+        let texts = self.values().into_iter().map(|value| match value {
+            PropertyValue::Flag(_) | PropertyValue::Number(_) => 0,
+            PropertyValue::Text(text) => text.map_or(0, str::len),
+            PropertyValue::Bytes(bytes) => bytes.map_or(0, <[u8]>::len),
+            PropertyValue::Pairs(pairs) => {
+                pairs.iter().map(|(name, value)| USER + name.len() + value.len()).sum()
+            }
+        });
+        FIXED + texts.sum::<usize>()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::time::{WallTime, nanos};
 use crate::timestamp::Stamp;
 
 /// Prefix of user properties that are reserved for the host.
-const RESERVED_PREFIX: &str = "wasmote-";
+pub const RESERVED_PREFIX: &str = "wasmote-";
 /// Name of the user property with the origin.
 pub const PROPERTY: &str = "wasmote-stamp";
 /// Maximum size of a payload that is searched for an origin, in bytes.

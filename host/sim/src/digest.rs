@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Qos, Will};
+use wasmote_mqtt::message::{Message, MessageOrigin, Properties, PropertyValue, Qos, Will};
 use wasmote_mqtt::time::{Time, nanos};
 use wasmote_mqtt::topic::{Topic, TopicFilter};
 
@@ -153,6 +153,12 @@ impl Encode for Bytes {
     }
 }
 
+impl Encode for &[u8] {
+    fn encode(&self, into: &mut Digest) {
+        into.write_bytes(self);
+    }
+}
+
 impl Encode for Duration {
     fn encode(&self, into: &mut Digest) {
         into.write_word(nanos(*self));
@@ -194,6 +200,12 @@ impl<T: Encode> Encode for Option<T> {
 
 impl<T: Encode> Encode for Vec<T> {
     fn encode(&self, into: &mut Digest) {
+        self.as_slice().encode(into);
+    }
+}
+
+impl<T: Encode> Encode for [T] {
+    fn encode(&self, into: &mut Digest) {
         into.write_word(self.len() as u64);
         self.iter().for_each(|value| value.encode(into));
     }
@@ -224,11 +236,20 @@ impl Encode for Message {
 
 impl Encode for Properties {
     fn encode(&self, into: &mut Digest) {
-        let Self { is_text, content_type, response_topic, correlation_data, message_expiry, user } = self;
-        into.write_variant(
-            0,
-            &[is_text, content_type, response_topic, correlation_data, message_expiry, user],
-        );
+        let values = self.values();
+        into.write_variant(0, &values.each_ref().map(|value| value as &dyn Encode));
+    }
+}
+
+impl Encode for PropertyValue<'_> {
+    fn encode(&self, into: &mut Digest) {
+        match self {
+            PropertyValue::Flag(flag) => flag.encode(into),
+            PropertyValue::Number(number) => number.encode(into),
+            PropertyValue::Text(text) => text.encode(into),
+            PropertyValue::Bytes(bytes) => bytes.encode(into),
+            PropertyValue::Pairs(pairs) => pairs.encode(into),
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //!   never worked, for the verdict of a run.
 //! * [`link`]: the link between a client and the broker, with faults of the byte stream.
 //! * [`virtual_time`]: discrete-event simulation of devices and a broker.
+//! * `wit_conversions`: conversions to the types of `wit/`, for crates that generate bindings.
 //! * [`digest`], [`rng`], [`schedule`]: digests, random numbers and time-ordered queues.
 //!
 //! The MQTT client and broker are in the crate [`wasmote_mqtt`].
@@ -45,3 +46,4 @@ pub mod store;
 pub mod timers;
 pub mod version_change;
 pub mod virtual_time;
+mod wit_conversions;

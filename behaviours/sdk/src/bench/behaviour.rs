@@ -1,7 +1,7 @@
 //! Adapter by which the simulator calls a natively compiled behaviour.
 
 use super::convert;
-use super::imports::{NativeHost, Records, lock};
+use super::native_host::{NativeHost, Records, lock};
 use crate::{Behaviour, Device};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -119,30 +119,30 @@ impl<B: Behaviour> Instance<B> {
 impl<B: Behaviour + Send + 'static> SimBehaviour for Instance<B> {
     fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>) {
         if let Event::Started(cause) = event {
-            return self.start(context, convert::cause_out(cause));
+            return self.start(context, convert::cause_to_wit(cause));
         }
         let event = context.event_of_behaviour(event);
+        let limit = context.limits().host_call_bytes as usize;
         let mut answer = None;
         let (mut context, outcome) = self.call(context, |behaviour, device| {
             match event {
                 Event::Started(_) => {}
-                Event::Message(message) => behaviour.on_message(device, convert::delivery(&message)),
+                Event::Message(message) => behaviour.on_message(device, convert::message_to_wit(message)),
                 Event::Timer(token) => behaviour.on_timer(device, token),
-                Event::Connection(change) => behaviour.on_connection(device, convert::change_out(change)),
+                Event::Connection(change) => behaviour.on_connection(device, convert::change_to_wit(change)),
                 Event::HttpRequest(ticket, request) => {
-                    let response = behaviour.on_http_request(device, convert::request_out(request));
+                    let response = behaviour.on_http_request(device, convert::request_to_wit(request));
                     answer = Some((ticket, response));
                 }
                 Event::HttpReply(id, reply) => {
-                    let reply = reply.map(convert::response_out).map_err(convert::failure_out);
-                    behaviour.on_http_reply(device, id, reply);
+                    behaviour.on_http_reply(device, id, convert::reply_to_wit(reply));
                 }
-                Event::Stopping(reason) => behaviour.stop(device, convert::reason_out(reason)),
+                Event::Stopping(reason) => behaviour.stop(device, convert::reason_to_wit(reason)),
             }
             Ok(())
         });
         if let Some((ticket, response)) = answer {
-            context.http_respond(ticket, convert::response_in(response));
+            context.http_respond(ticket, convert::response_from_wit(response, limit));
         }
         (context, outcome)
     }

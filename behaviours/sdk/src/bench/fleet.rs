@@ -7,8 +7,8 @@ mod inspect;
 
 use super::behaviour::{Factory, Instances};
 use super::convert;
-use super::imports::{identity, with_files};
 use super::journal::Journal;
+use super::native_host::{identity, with_files};
 use crate::json::{self, Value};
 use crate::{Behaviour, Failure, Outgoing, Request, Response};
 use faults::Faults;
@@ -202,8 +202,8 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
     /// If the topic is invalid.
     pub fn send_message(&mut self, message: Outgoing) {
         let Outgoing { topic, payload, qos, retain, properties } = message;
-        let message = convert::message(&topic, &payload, qos, retain, properties.as_ref());
-        self.simulation.publish(message.unwrap_or_else(|error| panic!("{topic}: {}", String::from(error))));
+        let message = convert::message(&topic, &payload, qos, retain, properties);
+        self.simulation.publish(message.unwrap_or_else(|error| panic!("{topic}: {error}")));
         self.settle();
     }
 }
@@ -217,9 +217,9 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
     /// If the device does not answer.
     pub fn request(&mut self, index: usize, request: Request) -> Response {
         self.last_ticket += 1;
-        self.input(index, Input::HttpRequest(self.last_ticket, convert::request_in(request)));
+        self.input(index, Input::HttpRequest(self.last_ticket, convert::request_from_wit(request)));
         let response = self.simulation.observer().responses.get(&self.last_ticket);
-        convert::response_out(response.expect("the device answers").clone())
+        convert::response_to_wit(response.expect("the device answers").clone())
     }
 
     /// Sends a GET to a device, and reads the JSON of its answer.
@@ -238,8 +238,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
 
     /// Answers a request that a device sent with `send_http`. Without an answer it stays open.
     pub fn reply(&mut self, index: usize, id: u64, reply: Result<Response, Failure>) {
-        let reply = reply.map(convert::response_in).map_err(convert::failure_in);
-        self.input(index, Input::HttpReply(id, reply));
+        self.input(index, Input::HttpReply(id, convert::reply_from_test(reply)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::convert;
 use crate::Outgoing;
-use crate::host::Level;
+use crate::imports::{Level, level_to_wit};
 use crate::json::{self, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl Observer for Journal {
             }
             TraceEvent::HostPublish(message) => self.record(message, now),
             TraceEvent::Notice(device, DeviceNotice::Log(level, text)) => {
-                let line = Line { level: convert::level_out(*level), text: text.clone() };
+                let line = Line { level: level_to_wit(*level), text: text.clone() };
                 self.lines[device.0 as usize].push(line);
             }
             TraceEvent::HttpResponse(_, ticket, response) => {

@@ -1,10 +1,10 @@
 //! One device's link with one fault model on it.
 
-use super::convert::level_out;
-use super::imports::NativeHost;
 use super::journal::Line;
+use super::native_host::NativeHost;
 use crate::Qos;
 use crate::fault::{Direction, FaultModel, Link, Origin, Passage, Verdict};
+use crate::imports::level_to_wit;
 use std::time::Duration;
 use wasmote_mqtt::time::Time;
 
@@ -96,7 +96,7 @@ impl<M: FaultModel> Lane<M> {
 
     /// The lines that the model has logged.
     pub fn log(&self) -> Vec<Line> {
-        let line = |(level, text): &(_, String)| Line { level: level_out(*level), text: text.clone() };
+        let line = |(level, text): &(_, String)| Line { level: level_to_wit(*level), text: text.clone() };
         self.host.model(|model| model.lines().iter().map(line).collect())
     }
 

@@ -2,8 +2,8 @@
 
 use super::Fleet;
 use crate::bench::convert;
-use crate::bench::imports::lock;
 use crate::bench::journal::{Line, Published};
+use crate::bench::native_host::lock;
 use crate::{Behaviour, Message, Request};
 use std::ops::Deref;
 use wasmote_mqtt::topic::{Topic, TopicFilter};
@@ -45,7 +45,10 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
 
     /// The message that the broker retains on a topic.
     pub fn retained(&self, topic: &str) -> Option<Message> {
-        self.simulation.broker().retained(&Topic::new(topic).ok()?).map(convert::delivery)
+        self.simulation
+            .broker()
+            .retained(&Topic::new(topic).ok()?)
+            .map(|message| convert::message_to_wit(message.clone()))
     }
 
     /// The lines a device has logged. The device's log rate bounds them, as in any run.
