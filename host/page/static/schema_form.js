@@ -26,12 +26,13 @@ export function fieldsOf(schema, root) {
 }
 
 // Inputs for the fields. `read` gives an object of those that are filled in, or throws with the name of the field.
-export function schemaForm(schema, root, leaveOut = []) {
+// `suggestions` has values that a field may have, by its name.
+export function schemaForm(schema, root, leaveOut = [], suggestions = {}) {
   const { fields, required } = fieldsOf(schema, root);
   const readers = [];
   const lines = [...fields].filter(([name]) => !leaveOut.includes(name))
     .sort(([a], [b]) => required.has(b) - required.has(a))
-    .map(([name, field]) => fieldLine(name, field, root, required.has(name), readers));
+    .map(([name, field]) => fieldLine(name, field, root, required.has(name), readers, suggestions[name]));
   return {
     element: el("div", { class: "fields" }, lines),
     read() {
@@ -42,8 +43,8 @@ export function schemaForm(schema, root, leaveOut = []) {
   };
 }
 
-function fieldLine(name, field, root, isRequired, readers) {
-  const full = { ...resolve(field, root), ...field };
+function fieldLine(name, field, root, isRequired, readers, suggested) {
+  const full = { ...resolve(field, root), ...field, ...(suggested ? { enum: suggested } : {}) };
   const input = inputFor(full, root);
   const id = "field-" + name + "-" + Math.random().toString(36).slice(2, 8);
   input.id = id;
@@ -58,11 +59,13 @@ function fieldLine(name, field, root, isRequired, readers) {
     el("p", { class: "hint" }, (full.description ?? "") + standard));
 }
 
+// The values of a field that allows only some, also within a reference or beside null; null for any other field.
 function choicesOf(field, root) {
-  if (field.enum) return field.enum;
-  const variants = (field.oneOf ?? field.anyOf ?? []).map((variant) => resolve(variant, root));
-  const choices = variants.flatMap((variant) => (variant.const !== undefined ? [variant.const] : variant.enum ?? []));
-  return choices.length && choices.length >= variants.filter((variant) => variant.type !== "null").length ? choices : null;
+  if (field.const !== undefined) return [field.const];
+  if (field.enum) return field.enum.filter((value) => value !== null);
+  const variants = (field.oneOf ?? field.anyOf ?? []).map((variant) => resolve(variant, root)).filter((variant) => variant.type !== "null");
+  const choices = variants.map((variant) => choicesOf(variant, root));
+  return choices.length && choices.every((some) => some !== null) ? choices.flat() : null;
 }
 
 function inputFor(field, root) {

@@ -187,7 +187,7 @@ export class DeviceView {
     if (key === this.historyKey) return;
     this.historyKey = key;
     fill(this.history, changes.length ? table(["Time", "State", "Reason"], changes.map((change) =>
-      [el("button", { class: "link", onclick: () => store.seek(change.atS) }, clock(change.atS)), STATES[change.code].sign + " " + STATES[change.code].name, change.reason ?? ""]), { label: "Last changes" })
+      [el("button", { class: "link", onclick: () => store.seek(change.atS) }, clock(change.atS)), STATES[change.code].sign + "\u00a0" + STATES[change.code].name, change.reason ?? ""]), { label: "Last changes" })
       : el("p", { class: "hint" }, "No change so far."));
   }
 

@@ -93,7 +93,7 @@ export class FaultsView {
   showForm() {
     const variant = this.variants.get(this.kinds.value);
     if (!variant) return;
-    this.reader = schemaForm(variant, this.root, ["kind"]);
+    this.reader = schemaForm(variant, this.root, ["kind"], { group: this.app.store.groups.map((group) => group.name) });
     fill(this.form, el("p", { class: "hint" }, variant.description ?? ""), this.reader.element);
   }
 

@@ -84,6 +84,10 @@ fn values_of_all_devices_are_columns() {
     assert_eq!(battery["unit"], "J");
     let joules = battery["values"].as_array().expect("values");
     assert!(joules[..3].iter().all(Value::is_null) && joules[3..].iter().all(Value::is_number), "{battery}");
+    // A metric has a column as soon as a device has recorded it.
+    fleet.wait_until("the metric is known", DEFAULT_TIMEOUT, |fleet| {
+        fleet.status_of("/values?of=metric:heartbeats_received_total") == 200
+    });
     fleet.wait_until("heartbeats arrive", DEFAULT_TIMEOUT, |_| {
         let values = column("metric:heartbeats_received_total")["values"].clone();
         values[0].as_f64() > Some(1.0)
