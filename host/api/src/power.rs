@@ -19,6 +19,7 @@ use super::Api;
 use super::endpoint::{Endpoint, post};
 use super::error::ApiError;
 use super::extract::{Device, Params};
+use super::recorder;
 
 /// Seconds without a connection: by default, at least and at most.
 const DEFAULT_PAUSE_S: f64 = 5.0;
@@ -93,6 +94,7 @@ async fn disconnect(
     ended
         .await
         .map_err(|failed| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "device", failed.to_string()))??;
+    recorder::look_at(&api, position..position + 1).await;
     Ok(Json(PowerResponse { device: name, order: "disconnect" }))
 }
 
@@ -128,5 +130,7 @@ async fn apply(
 ) -> Result<Json<PowerResponse>, ApiError> {
     api.audit(Action::power(order, device.id()));
     api.fleet.power(device.id(), order).await?;
+    // A page shows the effect of a click at once.
+    recorder::look_at(api, device.position..device.position + 1).await;
     Ok(Json(PowerResponse { device: device.id().into(), order: name }))
 }

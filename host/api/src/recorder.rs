@@ -59,6 +59,8 @@ pub struct Recorder {
     kept: Mutex<Kept>,
     additions: Sender<Arc<Addition>>,
     is_started: OnceLock<()>,
+    /// Lock that is held while states are read and added, so that no older state follows a newer one.
+    looking: tokio::sync::Mutex<()>,
 }
 
 /// Data of a run that the recorder keeps.
@@ -124,6 +126,7 @@ impl Default for Recorder {
             kept: Mutex::default(),
             additions: broadcast::channel(CAPACITY).0,
             is_started: OnceLock::new(),
+            looking: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -303,7 +306,9 @@ async fn look_at_all(api: &Api) {
     }
 }
 
-async fn look_at(api: &Api, positions: std::ops::Range<usize>) {
+/// Reads the states of these devices, and adds their changes.
+pub(super) async fn look_at(api: &Api, positions: std::ops::Range<usize>) {
+    let _guard = api.recorder.looking.lock().await;
     // A fleet that has stopped does not answer, and its recording ends.
     let Ok(statuses) = api.fleet.statuses(positions.clone()).await else { return };
     let now = api.uptime();

@@ -147,7 +147,7 @@ class App {
   }
 
   route(again) {
-    const [name, argument] = decodeURIComponent(location.hash.slice(1)).split("/");
+    const [name, argument] = addressParts();
     const tab = VIEWS[name] ? name : "fleet";
     if (tab === "device" && argument) this.device = this.store.positions.get(argument) ?? this.device;
     if (tab === "device" && this.device === null && this.store.names.length) this.device = 0;
@@ -172,9 +172,9 @@ class App {
     else location.hash = hash;
   }
 
-  // Opens the faults of one device.
-  openFaults(name) {
-    this.faultsOf = name;
+  // Opens the faults of the fleet, or of a group or device.
+  openFaults(scope) {
+    this.faultsOf = scope ?? null;
     location.hash = "#faults";
   }
 
@@ -216,15 +216,27 @@ class App {
   }
 
   redraw() {
+    // The first change after a pause is shown at once, and later ones together.
     if (this.timer) return;
-    this.timer = setTimeout(() => this.redrawNow(), REDRAW_MS);
+    const wait = Math.max(0, REDRAW_MS - (performance.now() - (this.drawnAt ?? 0)));
+    this.timer = setTimeout(() => this.redrawNow(), wait);
   }
 
   redrawNow() {
     clearTimeout(this.timer);
     this.timer = null;
+    this.drawnAt = performance.now();
     this.timeBar.update();
     if (!document.hidden) this.view?.update();
+  }
+}
+
+// The view in the address, and the device or state in it. An address with an invalid escape is that of the first view.
+function addressParts() {
+  try {
+    return decodeURIComponent(location.hash.slice(1)).split("/");
+  } catch {
+    return ["fleet"];
   }
 }
 

@@ -159,9 +159,9 @@ function faultProblems(store) {
     const drops = (rate < 10 ? rate.toFixed(1) : count(rate)) + " messages a second";
     const sinceS = store.sinceWhen((sample) => sample.dropped?.[id] > 0, PAUSE_S);
     const advice = fault ? "It is a fault of this simulation. Remove “" + id + "” under Faults to end it." : null;
-    if (fault?.kind === "partition") return { ...partition(store, fault, drops), sinceS, advice, goto: "faults" };
+    if (fault?.kind === "partition") return { ...partition(store, fault, drops), sinceS, advice, goto: "faults", scope: fault.scope };
     const kind = fault && fault.kind !== id ? " (" + fault.kind + ")" : "";
-    return { title: "The fault “" + id + "”" + kind + " drops " + drops + (fault ? " of " + fault.targetText : "") + ".", sinceS, advice, goto: "faults", first: fault?.first };
+    return { title: "The fault “" + id + "”" + kind + " drops " + drops + (fault ? " of " + fault.targetText : "") + ".", sinceS, advice, goto: "faults", scope: fault?.scope, first: fault?.first };
   });
 }
 
@@ -311,7 +311,7 @@ export function faultsInForce(scopes, store) {
   const faults = [];
   for (const scope of scopes) {
     for (const fault of scope.document.fault ?? scope.document.faults ?? []) {
-      faults.push({ ...fault, id: fault.id ?? fault.kind, plane: /^broker_/.test(fault.kind) ? "broker" : "device", ...targetOf(fault, scope, store) });
+      faults.push({ ...fault, scope: { scope: scope.scope, name: scope.name }, id: fault.id ?? fault.kind, plane: /^broker_/.test(fault.kind) ? "broker" : "device", ...targetOf(fault, scope, store) });
     }
   }
   return faults;

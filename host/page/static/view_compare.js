@@ -2,7 +2,7 @@
 
 import { getJson } from "./api.js";
 import { el, fill, panel } from "./dom.js";
-import { STATES, clock } from "./format.js";
+import { STATES, clock, count, seconds } from "./format.js";
 import { Store } from "./store.js";
 import { MapView } from "./view_map.js";
 
@@ -58,8 +58,8 @@ export class CompareView {
 
 // The first change of a state, or the first measurement, that only one of two runs has.
 export function firstDifference(a, b) {
-  const changeText = (it, store) => store.nameOf(it.position) + " is " + STATES[it.code].name + (it.reason ? ": " + it.reason : "");
-  const sampleText = (it) => it.generated + " published, " + it.sent + " sent, " + (it.received ?? "an unknown number") + " received up to " + clock(it.at_s);
+  const changeText = (it, store) => store.nameOf(it.position) + " is " + STATES[it.code].name + (it.reason ? ": " + it.reason : "") + " at " + clock(it.atS);
+  const sampleText = (it) => count(it.generated) + " published, " + count(it.sent) + " sent, " + count(it.received) + " received in " + seconds(it.span_s) + " up to " + clock(it.at_s);
   const found = [
     firstOther({ length: a.changes.length, at: (at) => a.change(at) }, { length: b.changes.length, at: (at) => b.change(at) }, (it) => it.atS, changeText, a, b),
     firstOther({ length: a.samples.length, at: (at) => a.samples[at] }, { length: b.samples.length, at: (at) => b.samples[at] }, (it) => it.at_s, sampleText, a, b)];
@@ -72,7 +72,7 @@ function firstOther(left, right, time, describe, a, b) {
     const [one, other] = [at < left.length ? left.at(at) : null, at < right.length ? right.at(at) : null];
     const [own, others] = [one && time(one) + describe(one, a), other && time(other) + describe(other, b)];
     if (own === others) continue;
-    const text = (it, store) => (it ? describe(it, store) + " at " + clock(time(it)) : "nothing more");
+    const text = (it, store) => (it ? describe(it, store) : "nothing more");
     return { atS: Math.min(one ? time(one) : Infinity, other ? time(other) : Infinity), left: text(one, a), right: text(other, b) };
   }
   return null;

@@ -240,7 +240,7 @@ export class DeviceView {
     for (const fault of acting.values()) rows.push([fault.id, fault.kind, "acts" + (fault.ends_in_s === undefined ? "" : ", ends in " + seconds(fault.ends_in_s))]);
     fill(this.faults, rows.length ? table(["Name", "Kind", "Now"], rows, { label: "Faults" }) : el("p", { class: "hint" }, "None."),
       el("p", { class: "hint" }, "Set for the " + (this.inForce?.set_for ?? "fleet") + "."),
-      el("button", { class: "link", onclick: () => this.app.openFaults(this.name) }, "Change the faults of this device"));
+      el("button", { class: "link", onclick: () => this.app.openFaults({ scope: "device", name: this.name }) }, "Change the faults of this device"));
   }
 }
 

@@ -12,6 +12,7 @@ export class FaultsView {
     this.scopePick = el("select", { id: "fault-scope", onchange: () => this.changeScope() });
     this.deviceName = el("input", { type: "search", id: "fault-device", placeholder: "name of a device", hidden: true, "aria-label": "Name of a device", onchange: () => this.changeScope() });
     this.current = el("div", { id: "faults-current" });
+    this.scopes = el("p", { class: "hint", id: "faults-scopes" });
     this.kinds = el("select", { id: "fault-kind", onchange: () => this.showForm() });
     this.form = el("div", { id: "fault-form" });
     this.element = el("div", { class: "view" });
@@ -26,7 +27,7 @@ export class FaultsView {
         el("button", { id: "fault-reset", onclick: () => this.reset() }, "As at the start"),
         el("button", { id: "fault-undo", onclick: () => this.takeBack() }, "Take back the last change")),
       el("p", { class: "hint" }, "Faults act on a message in this order. A group or a device with faults of its own does not have those of the fleet."),
-      this.current),
+      this.scopes, this.current),
       panel("Add a fault", el("div", { class: "field" }, el("label", { for: "fault-kind" }, "Kind"), this.kinds), this.form,
         el("button", { class: "primary", id: "fault-add", onclick: () => this.add() }, "Add")),
       panel("Save what was done by hand", el("p", { class: "hint" }, "A plan with this fleet, and a timeline of the changes that were made over this page and the HTTP API. Run it again with `wasmote experiment run`."),
@@ -49,18 +50,30 @@ export class FaultsView {
       this.showForm();
     });
     this.fillScopes();
-    if (this.app.faultsOf) {
-      this.deviceName.value = this.app.faultsOf;
-      this.app.faultsOf = null;
-      this.scopePick.value = "device";
-      this.deviceName.hidden = false;
-    }
+    const wanted = this.app.faultsOf;
+    this.app.faultsOf = null;
+    if (wanted) this.chooseScope(wanted);
     await this.load();
   }
 
   fillScopes() {
     const groups = this.app.store.groups.map((group) => ["group:" + group.name, "group " + group.name]);
     fill(this.scopePick, [["fleet", "the fleet"], ...groups, ["device", "one device"]].map(([value, text]) => el("option", { value }, text)));
+  }
+
+  chooseScope({ scope, name }) {
+    if (scope === "device") this.deviceName.value = name;
+    this.scopePick.value = scope === "group" ? "group:" + name : scope;
+    this.deviceName.hidden = scope !== "device";
+  }
+
+  // Other scopes that have faults of their own, which do not have those of the fleet.
+  async loadScopes() {
+    const own = (await getJson("/faults/scopes")).filter((it) => it.scope !== "fleet");
+    fill(this.scopes, own.length ? ["With faults of their own: ", own.slice(0, 30).flatMap((it, at) => [at ? ", " : "", el("button", { class: "link", "data-scope": it.name, onclick: () => {
+      this.chooseScope(it);
+      this.load();
+    } }, (it.scope === "group" ? "group " : "") + it.name)]), own.length > 30 ? " and " + (own.length - 30) + " more." : "."] : "");
   }
 
   changeScope() {
@@ -98,6 +111,7 @@ export class FaultsView {
   }
 
   showCurrent() {
+    this.loadScopes().catch(() => fill(this.scopes));
     const { origin, set_for: setFor, warnings } = this.view;
     const rows = this.faults.map((fault, at) => {
       const { kind, id, ...rest } = fault;

@@ -71,7 +71,7 @@ export class FleetView {
     const buttons = [
       problem.first === undefined || problem.first === null ? null : button("Show " + store.nameOf(problem.first), () => this.app.openDevice(problem.first)),
       problem.letter && problem.number !== 1 ? button("Show on the map", () => this.app.openMap(problem.letter)) : null,
-      problem.goto ? button("Open " + problem.goto[0].toUpperCase() + problem.goto.slice(1), () => (location.hash = "#" + problem.goto)) : null,
+      problem.goto ? button("Open " + problem.goto[0].toUpperCase() + problem.goto.slice(1), () => (problem.goto === "faults" ? this.app.openFaults(problem.scope) : (location.hash = "#" + problem.goto))) : null,
     ].filter(Boolean);
     const since = lasting(problem, store);
     return el("li", {}, el("p", {}, el("strong", {}, problem.title), since ? [" ", el("span", { class: "soft since" }, since)] : null),

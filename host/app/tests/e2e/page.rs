@@ -48,6 +48,18 @@ pub fn check_clean(browser: &Browser, address: &str) {
     assert!(others.is_empty(), "{others:?}");
 }
 
+/// A condition that holds once a view has loaded what it shows.
+fn content_of(view: &str) -> &'static str {
+    match view {
+        "fleet" => "document.querySelectorAll(\".u-legend\").length > 3",
+        "map" => "document.querySelector(\"main canvas\").width > 300",
+        "device" => "document.querySelector(\"#device-session table\")",
+        "messages" => "document.getElementById(\"messages\").textContent.length > 100",
+        "faults" => "document.querySelector(\"#fault-form input\")",
+        _ => "document.querySelector(\"#behaviours table\")",
+    }
+}
+
 #[test]
 fn every_view_fits_on_wide_and_narrow_screens_in_light_and_dark() {
     let fleet = Fleet::run(&[
@@ -68,7 +80,7 @@ fn every_view_fits_on_wide_and_narrow_screens_in_light_and_dark() {
         open(&mut browser, &fleet, "fleet", width);
         for view in VIEWS {
             browser.click(&format!("#tab-{view}"));
-            browser.wait_until("document.querySelector(\"main\").textContent.length > 40", DEFAULT_TIMEOUT);
+            browser.wait_until(&format!("Boolean({})", content_of(view)), Duration::from_secs(30));
             let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
             let scheme = if dark { "dark" } else { "light" };
             browser.screenshot(&screenshots().join(format!("{view}-{width}-{scheme}.png")));
@@ -306,7 +318,18 @@ fn a_finished_run_is_replayed_from_a_file_and_two_runs_are_compared() {
         "document.getElementById(\"time-live\").getAttribute(\"aria-pressed\") === \"false\"",
         DEFAULT_TIMEOUT,
     );
-    browser.screenshot(&screenshots().join("compare-1400-light.png"));
+    for (width, dark) in [(1400, false), (1400, true), (390, false), (390, true)] {
+        browser.set_dark(dark);
+        browser.open_url(&format!("{address}/?{width}{dark}#compare"), width);
+        wait_for_text(&mut browser, "#difference", "Equal until ");
+        let scheme = if dark { "dark" } else { "light" };
+        browser.screenshot(&screenshots().join(format!("compare-{width}-{scheme}.png")));
+        let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
+        assert!(
+            overflow.as_i64().is_some_and(|it| it <= 0),
+            "compare at {width}: {overflow} pixels too wide"
+        );
+    }
     check_clean(&browser, &address);
     view.kill().expect("it runs");
     view.wait().expect("it ended");

@@ -222,6 +222,12 @@ fn faults_of_one_device_are_changed_and_saved() {
     let own = fleet.get("/devices/heartbeat-1/faults");
     assert_eq!((&own["set_for"], &own["origin"]), (&"device".into(), &"realistic".into()), "{own}");
     assert_eq!(fleet.get("/devices/heartbeat-0/faults")["set_for"], "fleet");
+    // The faults of other scopes are named where one would miss them.
+    browser.choose("#fault-scope", "fleet");
+    wait_for_text(&mut browser, "#faults-current", "Set for the fleet");
+    wait_for_text(&mut browser, "#faults-scopes", "With faults of their own: heartbeat-1");
+    browser.click("[data-scope=heartbeat-1]");
+    wait_for_text(&mut browser, "#faults-current", "Set for the device");
     browser.click("#preset-none");
     wait_for_text(&mut browser, "#faults-current", "No faults.");
     browser.click("#fault-reset");

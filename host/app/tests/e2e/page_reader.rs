@@ -83,8 +83,9 @@ fn a_reader_learns_who_is_behind_a_partition() {
         ],
     );
     // The link of the problem leads to its remedy.
-    browser.click("#problems button[data-key$=\"Open Faults\"]");
-    wait_for_text(&mut browser, "#faults-current", "split");
+    browser.click("#problems button[data-key*=\"partition “partition”\"][data-key$=\"Open Faults\"]");
+    wait_for_text(&mut browser, "#faults-current", "Set for the group");
+    wait_for_text(&mut browser, "#faults-current", "east-2");
 }
 
 #[test]
