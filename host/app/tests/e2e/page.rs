@@ -3,6 +3,7 @@
 //! The screenshots of the views are in `target/screenshots`.
 
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::fleet::Fleet;
-use crate::lines::DEFAULT_TIMEOUT;
+use crate::lines::{DEFAULT_TIMEOUT, Lines};
 use crate::mosquitto::Mosquitto;
 use crate::program::wasmote;
 
@@ -292,6 +293,30 @@ pub fn run_experiment(folder: &Path) -> PathBuf {
     results.path()
 }
 
+/// A server of finished runs, which ends with the test.
+pub struct Viewer {
+    child: Child,
+    _stdout: Lines,
+    pub address: String,
+}
+
+impl Viewer {
+    pub fn of(results: &Path) -> Self {
+        let mut program = wasmote(&["experiment", "view", "--http", "127.0.0.1:0"]);
+        let mut child = program.arg(results).spawn().expect("it starts");
+        let stdout = Lines::of(child.stdout.take().expect("a pipe"));
+        let address = stdout.wait_for("http://").trim().to_owned();
+        Self { child, _stdout: stdout, address }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_finished_run_is_replayed_from_a_file_and_two_runs_are_compared() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -306,10 +331,8 @@ fn a_finished_run_is_replayed_from_a_file_and_two_runs_are_compared() {
     assert!(browser.errors().is_empty(), "{:?}", browser.errors());
     assert!(browser.requests().iter().all(|url| url.starts_with("file:") || url.starts_with("data:")));
 
-    let mut view =
-        wasmote(&["experiment", "view", "--http", "127.0.0.1:0"]).arg(&results).spawn().expect("it starts");
-    let stdout = crate::lines::Lines::of(view.stdout.take().expect("a pipe"));
-    let address = stdout.wait_for("http://").trim().to_owned();
+    let viewer = Viewer::of(&results);
+    let address = viewer.address.clone();
     let mut browser = Browser::start_local();
     browser.open_url(&format!("{address}/#compare"), 1400);
     wait_for_text(&mut browser, "#difference", "Equal until ");
@@ -331,6 +354,4 @@ fn a_finished_run_is_replayed_from_a_file_and_two_runs_are_compared() {
         );
     }
     check_clean(&browser, &address);
-    view.kill().expect("it runs");
-    view.wait().expect("it ended");
 }

@@ -9,8 +9,7 @@ use crate::browser::Browser;
 use crate::fleet::Fleet;
 use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
-use crate::page::{open, run_experiment, wait_for_text};
-use crate::program::wasmote;
+use crate::page::{Viewer, open, run_experiment, wait_for_text};
 
 /// `axe.min.js` in the packages that `make tools` installs.
 fn axe() -> Option<PathBuf> {
@@ -90,10 +89,8 @@ fn a_comparison_of_runs_has_no_violation_of_accessibility() {
     let script = std::fs::read_to_string(file).expect("text");
     let folder = tempfile::tempdir().expect("a folder");
     let results = run_experiment(folder.path());
-    let mut view =
-        wasmote(&["experiment", "view", "--http", "127.0.0.1:0"]).arg(&results).spawn().expect("it starts");
-    let stdout = crate::lines::Lines::of(view.stdout.take().expect("a pipe"));
-    let address = stdout.wait_for("http://").trim().to_owned();
+    let viewer = Viewer::of(&results);
+    let address = &viewer.address;
     let mut browser = Browser::start_local();
     for dark in [false, true] {
         browser.set_dark(dark);
@@ -106,6 +103,4 @@ fn a_comparison_of_runs_has_no_violation_of_accessibility() {
         assert_eq!(doubled, Value::Array(Vec::new()));
         check(&mut browser, &script, &format!("compare, dark: {dark}"));
     }
-    view.kill().expect("it runs");
-    view.wait().expect("it ended");
 }
