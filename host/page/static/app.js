@@ -31,6 +31,9 @@ class App {
     fill(this.tabs, this.links.map((link) => el("li", {}, link)));
     this.store.listen((what) => (what === "seek" ? this.redrawNow() : this.redraw()));
     addEventListener("hashchange", () => this.route());
+    // A browser may keep a page that was left, with its streams, and it has few connections for one host.
+    addEventListener("pagehide", () => this.leave());
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redrawNow());
   }
 
@@ -71,8 +74,9 @@ class App {
 
   // Follows the run for as long as the page is open; after an interruption it begins again.
   async follow() {
-    for (;;) {
+    while (!this.isLeaving) {
       const stop = new AbortController();
+      this.stop = stop;
       try {
         await followEvents("/live", (kind, data) => this.take(kind, data, stop), stop.signal);
         this.interrupted("The host has ended the stream.");
@@ -82,6 +86,12 @@ class App {
       }
       await new Promise((resume) => setTimeout(resume, stop.signal.aborted ? 0 : RETRY_MS));
     }
+  }
+
+  leave() {
+    this.isLeaving = true;
+    this.stop?.abort();
+    this.view?.close();
   }
 
   take(kind, data, stop) {
