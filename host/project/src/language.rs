@@ -62,6 +62,17 @@ impl Language {
         Self::read(name).map_err(|problem| problem.to_string())
     }
 
+    /// Whether the language has a template for this kind of project; the error names one that has.
+    pub fn supports(&self, kind: Kind) -> Result<(), String> {
+        let has_template =
+            |name: &str| templates::below(&format!("templates/{name}/{}", kind.folder())).next().is_some();
+        if has_template(&self.name) {
+            return Ok(());
+        }
+        let others: Vec<_> = templates::languages().into_iter().filter(|name| has_template(name)).collect();
+        Err(format!("there is no template for it in {}; there is one in {}", self.title, others.join(", ")))
+    }
+
     fn read(name: &str) -> Result<Self, DocumentError> {
         let path = format!("templates/{name}/template.toml");
         let text = templates::text(&path).unwrap_or_default();
@@ -96,7 +107,10 @@ mod tests {
         for name in templates::languages() {
             let language = Language::find(name).unwrap();
             assert!(!language.needs.is_empty(), "{name}: the tools are missing");
-            for kind in [Kind::Behaviour, Kind::FaultModel] {
+            assert_eq!(language.supports(Kind::Behaviour), Ok(()), "{name}");
+            assert!(name != "rust" || language.supports(Kind::FaultModel).is_ok());
+            let kinds = [Kind::Behaviour, Kind::FaultModel].into_iter();
+            for kind in kinds.filter(|kind| language.supports(*kind).is_ok()) {
                 let files = create::files(&language, kind, "my-lamp");
                 let text = |path: &str| {
                     let bytes =

@@ -48,6 +48,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let language = Language::find(&args.language);
     let language = language.map_err(|problem| Failure::usage(anyhow!("--language: {problem}")))?;
+    let kind = if args.fault_model { Kind::FaultModel } else { Kind::Behaviour };
+    let supported = language.supports(kind);
+    supported.map_err(|problem| Failure::usage(anyhow!("--fault-model: {problem}")))?;
     create::check(&args.name, &language).map_err(Failure::usage)?;
     let missing = create::missing(&language, None);
     match (missing.is_empty(), args.without_tools) {
@@ -60,7 +63,6 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             return Err(Failure::failed(CreateError::Missing { language: language.title, missing }));
         }
     }
-    let kind = if args.fault_model { Kind::FaultModel } else { Kind::Behaviour };
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(&args.name));
     let files = create::files(&language, kind, &args.name);
     create::write(&folder, &files).map_err(|problem| match problem {

@@ -19,6 +19,7 @@ mod http;
 mod http_access;
 mod http_limits;
 mod identity;
+mod languages;
 mod latencies;
 mod layouts;
 mod lifecycle;

@@ -30,8 +30,7 @@ fn assert_names(end: &str, import: &str) {
         end.starts_with("ran out of fuel: the host calls of one call used more than 2000000 units"),
         "{end}"
     );
-    let last = format!("the last was `{import}`; --limit fuel_per_call=4194304 allows more");
-    assert!(end.ends_with(&last), "{end}");
+    assert!(end.contains(&format!("the last was `{import}`; --limit fuel_per_call=")), "{end}");
 }
 
 #[test]

@@ -267,7 +267,7 @@ fn absent_functions_fail_as_on_a_machine_that_denies_access() {
         (call $open (i32.const 4144))
         (i32.store8 (i32.const 4156) (call $offset (i64.const 1)))
         (call $zone (i64.const 1) (i32.const 4160))
-        (call $report (i32.const 4096) (i32.const 64))"#;
+        (call $report (i32.const 4096) (i32.const 80))"#;
     let harness = with_more_wasi(start);
     assert_eq!(harness.traps(), [""; 0]);
     let payload = harness.published()[0].payload.clone();
