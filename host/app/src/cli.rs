@@ -21,6 +21,7 @@ use wasmote_fleet::config::options::Options;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{self, ERROR, to_stderr};
 
+use crate::compiling;
 use crate::exit::Exit;
 
 /// `{options}` and `{subcommands}` come after the examples.
@@ -116,6 +117,7 @@ pub fn main() -> ExitCode {
         );
     }
     compile_process::enable();
+    compiling::show();
     let command = environment::ignore_empty_variables(Cli::command());
     let parsed = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = parsed.unwrap_or_else(|error| environment::with_variable_hint(error, command).exit());

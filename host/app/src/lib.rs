@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod cli;
+mod compiling;
 pub mod exit;
 pub mod run;
 pub mod schema;

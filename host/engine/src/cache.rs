@@ -36,6 +36,7 @@ use sha2::{Digest, Sha256};
 use crate::compile_process::CompileProcess;
 use crate::compiler::{Compiler, Compilers};
 use crate::error::LoadError;
+use crate::progress;
 use crate::sha256::hex;
 use artefact::{Artefact, ArtefactError};
 pub use private_dir::TrustError;
@@ -48,6 +49,11 @@ pub struct Cache {
     pub precompiled: Option<PathBuf>,
     /// Directory for the code that this program compiles.
     pub dir: Option<PathBuf>,
+    /// Most bytes in it; 48 MiB by default, because the volume of a pod has 64 MiB, and a pod that exceeds it is evicted.
+    pub max_bytes: Option<u64>,
+    /// Whether the directory is the default of this program, and not a choice of the user, who would want to know that it
+    /// cannot be used.
+    pub is_default: bool,
 }
 
 /// Origin of a component's machine code.
@@ -117,8 +123,7 @@ pub(crate) struct Loaded<'e> {
 
 /// Maximum number of files in the cache; the oldest are evicted.
 const MAX_CACHE_FILES: usize = 32;
-/// Maximum number of bytes in the cache. The volume of a pod has 64 MiB, and a pod that exceeds it is
-/// evicted.
+/// Maximum number of bytes in the cache by default.
 const MAX_CACHE_BYTES: u64 = 48 << 20;
 
 impl Cache {
@@ -127,20 +132,30 @@ impl Cache {
         &self,
         compilers: &'e Compilers,
         process: &CompileProcess,
+        name: &str,
         bytes: &[u8],
     ) -> Result<Loaded<'e>, LoadError> {
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
         let mut warnings = Vec::new();
         for Candidate { origin, owner, folder, name, compiler } in self.candidates(compilers, &sha256) {
             match load_file(compiler, &folder, owner, &name, &sha256) {
-                Ok(Some(component)) => return Ok(Loaded { component, compiler, origin, warnings }),
+                Ok(Some(component)) => {
+                    if origin == Origin::Cached {
+                        note_use(&folder.join(&name));
+                    }
+                    return Ok(Loaded { component, compiler, origin, warnings });
+                }
                 Ok(None) => {}
                 Err(warning) => warnings.push(warning),
             }
         }
+        let compiling = progress::begin(name, bytes.len());
         let (component, compiler) = compile(compilers, process, bytes, &mut warnings)?;
+        drop(compiling);
+        let max_bytes = self.max_bytes.unwrap_or(MAX_CACHE_BYTES);
         if let Some(dir) = &self.dir
-            && let Err(reason) = store_file(compiler, dir, &component, &sha256)
+            && let Err(reason) = store_file(compiler, dir, max_bytes, &component, &sha256)
+            && !self.is_default
         {
             warnings.push(CacheWarning::NotStored { path: dir.clone(), reason });
         }
@@ -291,6 +306,7 @@ fn load_file(
 fn store_file(
     compiler: &Compiler,
     dir: &Path,
+    max_bytes: u64,
     component: &wasmtime::component::Component,
     sha256: &[u8; 32],
 ) -> io::Result<()> {
@@ -298,15 +314,16 @@ fn store_file(
     let folder = user_dir(dir);
     let artefact = Artefact { component: *sha256, code: &code }.encode();
     let opened = PrivateDir::create(dir, &folder)?;
-    evict_oldest(&folder, artefact.len() as u64)?;
+    evict_oldest(&folder, artefact.len() as u64, max_bytes)?;
     opened.write(&cache_file_name(compiler, sha256), &artefact)
 }
 
-/// Deletes the oldest files until a file of this size fits.
-fn evict_oldest(folder: &Path, bytes: u64) -> io::Result<()> {
-    let Some(mut available) = MAX_CACHE_BYTES.checked_sub(bytes) else {
+/// Deletes the files that were not used for the longest time until a file of this size fits. A file of more than half of the
+/// cache displaces no other, so that one large component does not make all others be compiled again.
+fn evict_oldest(folder: &Path, bytes: u64, max_bytes: u64) -> io::Result<()> {
+    let Some(mut available) = max_bytes.checked_sub(bytes) else {
         return Err(io::Error::other(format!(
-            "it has {bytes} bytes, and the cache holds at most {MAX_CACHE_BYTES}"
+            "it has {bytes} bytes, and the cache holds at most {max_bytes}; `--cache-size` allows more"
         )));
     };
     let mut files = Vec::new();
@@ -314,6 +331,13 @@ fn evict_oldest(folder: &Path, bytes: u64) -> io::Result<()> {
         let entry = entry?;
         let metadata = entry.metadata()?;
         files.push((metadata.modified()?, entry.path(), metadata.len()));
+    }
+    let used: u64 = files.iter().map(|(_, _, bytes)| bytes).sum();
+    if bytes > max_bytes / 2 && used > available {
+        return Err(io::Error::other(format!(
+            "it has {bytes} bytes, more than half of the {max_bytes} of the cache, and would displace others; \
+             `--cache-size` allows more"
+        )));
     }
     files.sort();
     let mut retain = true;
@@ -326,6 +350,13 @@ fn evict_oldest(folder: &Path, bytes: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Notes that a file is in use, so that others are deleted before it. A file that cannot be changed is precompiled code.
+fn note_use(path: &Path) {
+    if let Ok(file) = std::fs::File::open(path) {
+        let _ = file.set_modified(std::time::SystemTime::now());
+    }
 }
 
 /// The private subdirectory of this user, in a directory that other users may share.

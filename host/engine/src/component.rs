@@ -160,7 +160,7 @@ pub(crate) fn link(loader: &Loader, name: &str, bytes: &[u8], role: Role) -> Res
     check_header(bytes)?;
     let structure = structure::check(bytes)?;
     check_wasi(&structure)?;
-    let Loaded { component, compiler, origin, warnings } = loader.load(bytes)?;
+    let Loaded { component, compiler, origin, warnings } = loader.load(name, bytes)?;
     let names = interface_names(&component);
     check_names(&names, role)?;
     let pre = resolve(compiler, &component)?;

@@ -12,7 +12,7 @@
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
 //!   [`compile_process`]: compilation in a child process with limits of memory and time. [`estimate`]: the memory for it.
-//!   [`cache`]: compiled code on disk, and the checks before it is trusted.
+//!   [`cache`]: compiled code on disk, and the checks before it is trusted. [`progress`]: observation of compilations.
 //! * `structure`: sizes of a component, checked before it is compiled; `unsupported`: names of unsupported features.
 //! * `loader`: compilers and cache together. [`inspection`]: metadata of a component; `admission`: whether devices may
 //!   run it. [`error`]: load errors. [`sha256`]: hashes as text.
@@ -41,6 +41,7 @@ mod instance;
 mod limiter;
 mod loader;
 mod memory;
+pub mod progress;
 pub mod sha256;
 mod structure;
 mod unsupported;

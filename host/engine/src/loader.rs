@@ -14,8 +14,8 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    /// Loads the machine code of a component.
-    pub(crate) fn load(&self, bytes: &[u8]) -> Result<Loaded<'_>, LoadError> {
-        self.cache.load(&self.compilers, &self.process, bytes)
+    /// Loads the machine code of a component. The name appears in messages about its progress.
+    pub(crate) fn load(&self, name: &str, bytes: &[u8]) -> Result<Loaded<'_>, LoadError> {
+        self.cache.load(&self.compilers, &self.process, name, bytes)
     }
 }

@@ -5,6 +5,7 @@
 //! * [`values`], [`source_addresses`], [`fleet_shard`]: the types of single options, with their checks.
 //! * [`identity`]: names and client ids of devices. [`resolve`]: precedence and checks.
 
+pub mod compile_cache;
 pub mod file;
 pub mod fleet_shard;
 pub mod identity;

@@ -11,6 +11,8 @@ pub fn wasmote(args: &[&str]) -> Command {
     command
         .args(args)
         .env("NO_COLOR", "1")
+        // Code of another test would hide what a compilation does.
+        .env("WASMOTE_CACHE", "off")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

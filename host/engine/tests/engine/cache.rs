@@ -25,7 +25,7 @@ impl TestCache {
     }
 
     fn load(&self) -> Component {
-        let cache = Cache { dir: Some(self.folder.path().to_owned()), precompiled: None };
+        let cache = Cache { dir: Some(self.folder.path().to_owned()), precompiled: None, ..Cache::default() };
         Engine::with_cache(cache).unwrap().load("guest", &self.bytes).unwrap()
     }
 
@@ -146,7 +146,8 @@ fn an_unwritable_cache_still_compiles() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let engine = Engine::with_cache(Cache { dir: Some(file), precompiled: None }).unwrap();
+    let engine =
+        Engine::with_cache(Cache { dir: Some(file), precompiled: None, ..Cache::default() }).unwrap();
     let component = engine.load("guest", &guests::well_behaved().component()).unwrap();
     assert_eq!(component.origin(), Origin::Compiled);
     assert!(component.cache_warnings().iter().any(|warning| warning.to_string().contains("cannot be kept")));
@@ -167,9 +168,12 @@ fn the_oldest_files_are_evicted_first() {
     let long_ago = std::time::SystemTime::UNIX_EPOCH;
     fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
     let young = filler("young.cwasm", 30 << 20);
-    let other =
-        Engine::with_cache(Cache { dir: Some(test_cache.folder.path().to_owned()), precompiled: None })
-            .unwrap();
+    let other = Engine::with_cache(Cache {
+        dir: Some(test_cache.folder.path().to_owned()),
+        precompiled: None,
+        ..Cache::default()
+    })
+    .unwrap();
     other.load("guest", &guests::trapping().component()).unwrap();
     assert!(!old.exists() && young.exists() && kept.exists());
     assert_eq!(test_cache.load().origin(), Origin::Cached);
@@ -180,7 +184,7 @@ fn quick_code_is_cached_separately() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = guests::well_behaved().component();
     let origin = |mode| {
-        let cache = Cache { dir: Some(folder.path().to_owned()), precompiled: None };
+        let cache = Cache { dir: Some(folder.path().to_owned()), precompiled: None, ..Cache::default() };
         Engine::with_compile_mode(mode, cache).unwrap().load("guest", &bytes).unwrap().origin()
     };
     assert_eq!(origin(CompileMode::Quick), Origin::Compiled);
@@ -196,7 +200,7 @@ fn precompiled_code_is_loaded_and_not_modified() {
     let bytes = guests::well_behaved().component();
     let Precompiled { path, .. } = precompile(&bytes, precompiled.path()).unwrap();
     let before = fs::read(&path).unwrap();
-    let cache = Cache { precompiled: Some(precompiled.path().to_owned()), dir: None };
+    let cache = Cache { precompiled: Some(precompiled.path().to_owned()), ..Cache::default() };
     let component = Engine::with_cache(cache.clone()).unwrap().load("guest", &bytes).unwrap();
     assert_eq!(component.origin(), Origin::Precompiled, "{:?}", component.cache_warnings());
     // Precompiled code is loaded in every compile mode.

@@ -43,9 +43,9 @@ use super::fleet_shard::FleetShard;
 use super::identity::options::IdentityOptions;
 use super::source_addresses::SourceAddresses;
 use super::values::{
-    BrokerChoice, Capability, CleanUpOption, CompileMemory, CompileOption, ConnectionLimit, DeviceCount,
-    DurationValue, HttpAddress, Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText, Sha256Pin,
-    Switch, TopicRoot,
+    BrokerChoice, CacheSize, Capability, CleanUpOption, CompileMemory, CompileOption, ConnectionLimit,
+    DeviceCount, DurationValue, HttpAddress, Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText,
+    Sha256Pin, Switch, TopicRoot,
 };
 use crate::key_value::Assignments;
 use crate::schema::accept_alias;
@@ -487,9 +487,21 @@ pub struct Options {
     )]
     pub canary: Option<DurationValue>,
 
-    /// Folder in which compiled behaviours are cached for the next start [default: none]
-    #[arg(long, env = "WASMOTE_CACHE", value_name = "DIR", help_heading = "Run")]
+    /// Folder in which compiled behaviours are cached for the next start; `off` for none. Experiments use it, too
+    /// [default: wasmote in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, env = "WASMOTE_CACHE", value_name = "DIR|off", help_heading = "Run")]
     pub cache: Option<PathBuf>,
+
+    /// Most bytes of compiled code in that folder; the code that was not used for the longest time is deleted
+    /// [default: 1GiB, or 48MiB in a folder that --cache names]
+    #[arg(
+        long,
+        env = "WASMOTE_CACHE_SIZE",
+        allow_hyphen_values = true,
+        value_name = "SIZE",
+        help_heading = "Run"
+    )]
+    pub cache_size: Option<CacheSize>,
 
     /// Folder with behaviours that `wasmote behaviours precompile` has compiled [default: none]
     #[arg(long, env = "WASMOTE_PRECOMPILED", value_name = "DIR", help_heading = "Run")]

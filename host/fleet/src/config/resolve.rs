@@ -20,6 +20,7 @@ use wasmote_live::credentials::CredentialStore;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
+use super::compile_cache;
 use super::file::FaultsEntry;
 use super::fleet_shard::FleetShard;
 use super::options::{GivenOptions, Options};
@@ -166,7 +167,13 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         shard,
         log: layers.get(|it| &it.log).unwrap_or_default(),
         log_messages: layers.get(|it| &it.log_messages).unwrap_or_default(),
-        cache: Cache { dir: layers.path(|it| &it.cache), precompiled: layers.path(|it| &it.precompiled) },
+        cache: Cache {
+            precompiled: layers.path(|it| &it.precompiled),
+            ..compile_cache::cache(
+                layers.path(|it| &it.cache).as_deref(),
+                layers.get(|it| &it.cache_size).map(|size| size.0),
+            )
+        },
         compile: layers.get(|it| &it.compile).unwrap_or_default().into(),
         compile_limits: compile_limits(layers),
         canary: length(|it| &it.canary).unwrap_or(DEFAULT_CANARY),

@@ -35,6 +35,7 @@ macro_rules! deserialize_from_text {
 
 deserialize_from_text!(
     BrokerChoice,
+    CacheSize,
     Capability,
     CompileMemory,
     ConnectionLimit,
@@ -208,19 +209,55 @@ impl FromStr for CompileMemory {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let factor = match text[number.len()..].trim_end_matches('B').trim_end_matches('i') {
-            "" => Some(1),
-            "K" => Some(1 << 10),
-            "M" => Some(1 << 20),
-            "G" => Some(1_u64 << 30),
-            _ => None,
-        };
-        let bytes = number.trim_end().parse::<u64>().ok().zip(factor);
-        match bytes.and_then(|(number, factor)| number.checked_mul(factor)) {
-            Some(bytes) if bytes >= Self::MIN_BYTES => Ok(Self(bytes)),
-            Some(bytes) => Err(format!("{bytes} bytes are too few for a compiler; use 16MiB or more")),
-            None => Err(format!("`{text}` is no size; write it like 512MiB, 2GiB or 536870912")),
+        match bytes_of(text)? {
+            bytes if bytes >= Self::MIN_BYTES => Ok(Self(bytes)),
+            bytes => Err(format!("{bytes} bytes are too few for a compiler; use 16MiB or more")),
+        }
+    }
+}
+
+/// The number of bytes of a text such as `512MiB`.
+fn bytes_of(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[number.len()..].trim_end_matches('B').trim_end_matches('i') {
+        "" => Some(1),
+        "K" => Some(1 << 10),
+        "M" => Some(1 << 20),
+        "G" => Some(1_u64 << 30),
+        _ => None,
+    };
+    let bytes = number.trim_end().parse::<u64>().ok().zip(factor);
+    bytes
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .ok_or_else(|| format!("`{text}` is no size; write it like 512MiB, 2GiB or 536870912"))
+}
+
+value_schema!(CacheSize, {
+    "description": "A number of bytes, or a text such as \"512MiB\"; 1 MiB or more.",
+    "type": ["integer", "string"],
+    "minimum": CacheSize::MIN_BYTES,
+    "pattern": "^\\d+\\s*([KMG]i?)?B?$",
+    "examples": ["512MiB"],
+});
+
+/// Size of the cache of compiled code: `512MiB`, `2GiB`, or a number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSize(pub u64);
+
+impl CacheSize {
+    /// Code of one small component.
+    const MIN_BYTES: u64 = 1 << 20;
+}
+
+impl FromStr for CacheSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match bytes_of(text)? {
+            bytes if bytes >= Self::MIN_BYTES => Ok(Self(bytes)),
+            bytes => {
+                Err(format!("{bytes} bytes are too few for the code of one component; use 1MiB or more"))
+            }
         }
     }
 }

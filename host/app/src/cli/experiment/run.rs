@@ -18,6 +18,7 @@ use wasmote_experiment::point::Overrides;
 use wasmote_experiment::progress::Totals;
 use wasmote_experiment::results::{ResultsWriter, cores};
 use wasmote_experiment::source::PlanSource;
+use wasmote_fleet::config::compile_cache;
 use wasmote_fleet::config::options::Options;
 use wasmote_fleet::config::options::subset::{Live, Subset};
 use wasmote_fleet::config::values::{BrokerChoice, LogFormat, format_broker_url};
@@ -187,7 +188,7 @@ fn run_plan(args: &Args) -> Result<Exit, Failure> {
     }
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     wasmote_fleet::preflight::check_threads().map_err(Failure::failed)?;
-    let engine = Engine::new().map_err(Failure::failed)?;
+    let engine = Engine::with_cache(compile_cache::of_environment()).map_err(Failure::failed)?;
     let experiment = Experiment::validated(source, &overrides, &engine).map_err(failure)?;
     let mode = match args.time {
         TimeMode::Virtual => {

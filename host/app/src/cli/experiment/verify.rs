@@ -8,6 +8,7 @@ use wasmote_engine::Engine;
 use wasmote_experiment::progress::Totals;
 use wasmote_experiment::results::cores;
 use wasmote_experiment::verify::{RecordedResults, RunComparison, real_time_advice};
+use wasmote_fleet::config::compile_cache;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{ERROR, GOOD, json_to_stdout, to_stderr, to_stdout};
 use wasmote_report::stale;
@@ -48,7 +49,7 @@ impl Drop for TempFolder {
 
 /// Verifies the folders.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let engine = Engine::new().map_err(Failure::failed)?;
+    let engine = Engine::with_cache(compile_cache::of_environment()).map_err(Failure::failed)?;
     let verified = args.folders.iter().map(|folder| Ok((folder, verify(args, folder, &engine)?)));
     let verified = verified.collect::<Result<Vec<_>, Failure>>()?;
     if args.json {
