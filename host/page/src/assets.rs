@@ -50,6 +50,7 @@ assets! {
     "view_fleet.js" => SCRIPT,
     "map_colours.js" => SCRIPT,
     "map_layout.js" => SCRIPT,
+    "map_messages.js" => SCRIPT,
     "map_paint.js" => SCRIPT,
     "view_map.js" => SCRIPT,
     "device_forms.js" => SCRIPT,

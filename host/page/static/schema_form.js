@@ -44,7 +44,7 @@ export function schemaForm(schema, root, leaveOut = [], suggestions = {}) {
 }
 
 function fieldLine(name, field, root, isRequired, readers, suggested) {
-  const full = { ...resolve(field, root), ...field, ...(suggested ? { enum: suggested } : {}) };
+  const full = { ...resolve(field, root), ...field, ...(suggested ? { enum: suggested, absent: "all" } : {}) };
   const input = inputFor(full, root);
   const id = "field-" + name + "-" + Math.random().toString(36).slice(2, 8);
   input.id = id;
@@ -71,7 +71,7 @@ function choicesOf(field, root) {
 function inputFor(field, root) {
   const choices = choicesOf(field, root);
   if (choices) {
-    return el("select", {}, el("option", { value: "" }, "default"), choices.map((choice) => el("option", { value: String(choice) }, String(choice))));
+    return el("select", {}, el("option", { value: "" }, field.absent ?? "default"), choices.map((choice) => el("option", { value: String(choice) }, String(choice))));
   }
   const types = [field.type].flat();
   if (types.includes("boolean")) {

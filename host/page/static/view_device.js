@@ -205,7 +205,7 @@ export class DeviceView {
       ...(detail.battery_joules === null || detail.battery_joules === undefined ? [] : [["Battery", joules(detail.battery_joules)]]),
       ...(detail.clock_error_s ? [["Its clock is ahead by", (detail.clock_error_s < 0 ? "−" : "") + seconds(Math.abs(detail.clock_error_s))]] : []),
     ];
-    const own = Object.values(metrics.behaviours ?? {}).flatMap((values) => Object.entries(values)).map(([name, metric]) => [name, String(metric.value ?? metric.mean ?? metric.sum ?? "")]);
+    const own = Object.values(metrics.behaviours ?? {}).flatMap((values) => Object.entries(values)).map(([name, metric]) => [name, String(Number(Number(metric.mean ?? metric.sum ?? 0).toPrecision(6)))]);
     fill(this.facts, table(["What", "Value"], [...rows, ...own], { label: "Counts and metrics" }));
     this.showSession(detail);
     this.showFaults(detail);

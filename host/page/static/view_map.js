@@ -1,20 +1,14 @@
 // All devices on one canvas: by the topology's layout, or as a grid of groups.
 
-import { followEvents, getJson } from "./api.js";
+import { getJson } from "./api.js";
 import { el, fill } from "./dom.js";
 import { STATES, codeOf, count, plural } from "./format.js";
 import { Colouring, countClasses } from "./map_colours.js";
 import { placeDevices } from "./map_layout.js";
+import { Flights } from "./map_messages.js";
 import { paintMap } from "./map_paint.js";
 
 const MAX_SELECTED = 1000;
-// Above this rate, or with more devices, messages are not drawn as they travel.
-const MAX_DRAWN_RATE = 300;
-const MAX_DRAWN_DEVICES = 2000;
-const MAX_FLIGHTS = 400;
-const FLIGHT_MS = 700;
-// A message whose publisher was seen less than this time ago comes from there.
-const SENDER_MS = 5000;
 const VALUES_MS = 3000;
 const VALUES_MS_OF_MANY = 15000;
 const MANY = 20000;
@@ -32,7 +26,6 @@ export class MapView {
     this.cursor = null;
     this.scale = 1;
     this.offset = [0, 0];
-    this.flights = [];
     this.colouring = new Colouring(app.store);
     this.canvas = el("canvas", { role: "application", tabindex: "0", id: this.id, "aria-describedby": this.id + "-keys", "aria-label": "Map of the devices" + of });
     this.tip = el("div", { class: "tip", hidden: true });
@@ -41,8 +34,7 @@ export class MapView {
     this.actions = el("div", { class: "row" });
     this.colour = el("select", { id: this.id + "-colour", onchange: () => this.recolour(this.colour.value) });
     this.fillColours([]);
-    this.draws = el("input", { type: "checkbox", id: this.id + "-draws", checked: !matchMedia("(prefers-reduced-motion: reduce)").matches, onchange: () => this.followMessages() });
-    this.drawsHint = el("span", { class: "hint" });
+    this.messages = new Flights(app, this.id, () => this.draw());
     this.element = el("div", { class: "view" },
       el("section", { class: "panel", "aria-label": "What the map shows" + of },
         el("div", { class: "row" },
@@ -51,7 +43,7 @@ export class MapView {
           el("button", { "data-map": "fit", onclick: () => this.fit() }, "Show all"),
           el("button", { "data-map": "in", onclick: () => this.zoom(1.5) }, "Zoom in"),
           el("button", { "data-map": "out", onclick: () => this.zoom(1 / 1.5) }, "Zoom out"),
-          el("label", {}, this.draws, " Messages"), this.drawsHint),
+          this.messages.element),
         this.legend, this.found, this.actions,
         el("p", { class: "visually-hidden", id: this.id + "-keys" }, "Arrow keys move the map, plus and minus zoom. N and P go to the next and the previous device, Enter opens it, Space selects it.")),
       el("section", { class: "panel map", "aria-label": "Map" + of }, this.canvas, this.tip));
@@ -66,7 +58,7 @@ export class MapView {
       this.recolour(app.colourBy);
       app.colourBy = null;
     } else if (app.store.isLive) this.loadValues("version");
-    this.followMessages();
+    this.messages.followMessages();
   }
 
   fillColours(available) {
@@ -109,7 +101,7 @@ export class MapView {
 
   close() {
     this.observer.disconnect();
-    this.follow?.abort();
+    this.messages.close();
     cancelAnimationFrame(this.frame);
     this.closed = true;
   }
@@ -128,8 +120,7 @@ export class MapView {
     if (this.colouring.column && store.isLive && store.shown === null && performance.now() - this.valuesAt > wait) this.loadValues(this.colouring.by);
     this.showLegend();
     this.showActions();
-    this.checkRate();
-    this.flyRecorded();
+    this.messages.update();
     this.draw();
   }
 
@@ -357,74 +348,6 @@ export class MapView {
     }
   }
 
-  // Follows messages if there are few enough to be seen.
-  followMessages() {
-    this.follow?.abort();
-    this.follow = null;
-    this.senders = new Map();
-    const { store } = this.app;
-    if (!this.draws.checked || !store.isLive || this.tooMany() || this.closed) return;
-    this.follow = new AbortController();
-    followEvents("/events?kind=sent,received,dropped&per_second=" + MAX_DRAWN_RATE, (kind, data) => this.takeMessage(kind, JSON.parse(data)), this.follow.signal).catch(() => {
-      // The page as a whole says that the host does not answer.
-    });
-  }
-
-  tooMany() {
-    const { store } = this.app;
-    const recent = store.recent(5);
-    const rate = recent.span ? (recent.sent + recent.received) / recent.span : 0;
-    return store.codes.length > MAX_DRAWN_DEVICES || rate > MAX_DRAWN_RATE;
-  }
-
-  checkRate() {
-    if (!this.app.store.isLive || !this.draws.checked) return fill(this.drawsHint);
-    const isTooMany = this.tooMany();
-    if (isTooMany && this.follow) {
-      this.follow.abort();
-      this.follow = null;
-    } else if (!isTooMany && !this.follow) this.followMessages();
-    fill(this.drawsHint, isTooMany ? "too many to be drawn" : "");
-  }
-
-  takeMessage(kind, event) {
-    const { store } = this.app;
-    const position = store.positions.get(event.device);
-    if (position === undefined || store.shown !== null || document.hidden) return;
-    const now = performance.now();
-    let from = null;
-    if (kind === "sent") {
-      this.senders.set(event.topic, [position, now]);
-      if (this.senders.size > MAX_DRAWN_DEVICES) this.senders.delete(this.senders.keys().next().value);
-    } else if (kind === "received") {
-      const sender = this.senders.get(event.topic);
-      if (sender && now - sender[1] < SENDER_MS) [from] = sender;
-    }
-    this.fly({ kind, from, to: position, start: now, lasting: FLIGHT_MS });
-  }
-
-  fly(flight) {
-    if (this.flights.length >= MAX_FLIGHTS) this.flights.shift();
-    this.flights.push(flight);
-    this.draw();
-  }
-
-  // Messages of a recording, between the last moment and this one.
-  flyRecorded() {
-    const { store } = this.app;
-    const last = this.flownUntil ?? store.now;
-    this.flownUntil = store.now;
-    if (store.isLive || !this.draws.checked || !store.events.length || store.now <= last || store.now - last > 5) return;
-    const between = store.events.filter((event) => event.t_s > last && event.t_s <= store.now && ["sent", "received", "dropped"].includes(event.kind)).slice(0, MAX_FLIGHTS / 4);
-    for (const event of between) {
-      const to = store.positions.get(event.device);
-      if (to === undefined) continue;
-      if (event.kind === "sent") this.senders.set(event.topic, [to, performance.now()]);
-      const sender = event.kind === "received" ? this.senders.get(event.topic) : null;
-      this.fly({ kind: event.kind, from: sender ? sender[0] : null, to, start: performance.now(), lasting: FLIGHT_MS });
-    }
-  }
-
   draw() {
     if (this.pending || this.closed) return;
     this.pending = true;
@@ -450,7 +373,7 @@ export class MapView {
       this.sized = true;
     }
     const now = performance.now();
-    this.flights = this.flights.filter((flight) => now - flight.start < flight.lasting);
+    const flights = this.messages.onTheWay(now);
     const isNumber = Boolean(this.colouring.column && !this.colouring.column.labels);
     const classes = this.colouring.classes();
     paintMap(canvas, {
@@ -460,8 +383,8 @@ export class MapView {
       isFaint: this.filter !== null || this.search !== "" ? this.faintness() : null,
       numbersMarks: !this.colouring.isState && !isNumber,
       labelOf: (at) => store.nameOf(at).slice(0, 24) + (isNumber && this.colouring.column.values[at] !== null ? " · " + this.colouring.valueOf(at) : ""),
-      selected: this.selected, cursor: this.cursor, area: this.area, flights: this.flights, now,
+      selected: this.selected, cursor: this.cursor, area: this.area, flights, now,
     });
-    if (this.flights.length) this.draw();
+    if (flights.length) this.draw();
   }
 }

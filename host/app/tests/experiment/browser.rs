@@ -223,8 +223,13 @@ impl Browser {
     /// Writes a picture of the whole page, as PNG.
     #[allow(dead_code, reason = "some tests that share this file take no pictures")]
     pub fn screenshot(&mut self, file: &Path) {
-        let taken =
-            self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
+        // Without a clip, the width lacks that of a scroll bar, which headless pages do not show.
+        let size = self.evaluate("[innerWidth, document.documentElement.scrollHeight]");
+        let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
+        let taken = self.call(
+            "Page.captureScreenshot",
+            json!({"format": "png", "captureBeyondViewport": true, "clip": clip}),
+        );
         let png = STANDARD.decode(taken["data"].as_str().expect("text")).expect("Base64");
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
         std::fs::write(file, png).expect("a file");
