@@ -10,10 +10,11 @@
 #   make bench        measure, and write docs/benchmarks.md   (QUICK=1: a short run that does not write this page)
 #   make behaviours   build only the Wasm behaviours, into behaviours/built
 #   make configmaps   write the behaviours as ConfigMaps for Kubernetes, into behaviours/built/configmaps.yaml
+#   make wit-package  write the guest interface as a package for wkg, into behaviours/built/wit-registry
 #   make lint         formatting, clippy with warnings denied, and the structure of the code
 #   make clean        remove build results
 
-.PHONY: run test tools dependencies sbom determinism image-test bench bench-virtual behaviours configmaps test-tools browser lint clean help
+.PHONY: run test tools dependencies sbom determinism image-test bench bench-virtual behaviours configmaps wit-package test-tools browser lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -54,22 +55,27 @@ configmaps: behaviours
 	  $(foreach behaviour,$(filter-out %/rain-fade.wasm,$(wildcard behaviours/built/*.wasm)),--behaviour $(behaviour)) > behaviours/built/configmaps.yaml.part
 	mv behaviours/built/configmaps.yaml.part behaviours/built/configmaps.yaml
 
+# The WIT as a package of wkg, in the layout of its local registries: NAMESPACE/NAME/VERSION.wasm.
+wit-package:
+	WASMOTE_WIT_REGISTRY=$(CURDIR)/behaviours/built/wit-registry $(CARGO) test --workspace --locked --test engine -- wit_package
+
 # The tests use an independent broker and independent clients.
 test-tools:
 	@if command -v mosquitto_sub >/dev/null && command -v curl >/dev/null \
 	  && command -v python3 >/dev/null && command -v openssl >/dev/null \
 	  && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null \
 	  && { [ "$$(uname)" != Linux ] || { command -v faketime >/dev/null && command -v tinyproxy >/dev/null \
-	  && command -v microsocks >/dev/null && /usr/bin/python3 -c "import paho.mqtt.client" 2>/dev/null; }; }; then \
+	  && command -v microsocks >/dev/null && command -v docker-registry >/dev/null && command -v minisign >/dev/null \
+  && /usr/bin/python3 -c "import paho.mqtt.client" 2>/dev/null; }; }; then \
 	  exit 0; \
 	elif command -v apt-get >/dev/null; then \
-	  echo "Installing Mosquitto, its clients, paho, two proxies, curl, openssl, Python and faketime, which the tests use."; \
+	  echo "Installing Mosquitto, its clients, paho, two proxies, a registry, minisign, curl, openssl, Python and faketime, which the tests use."; \
 	  if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
 	  $$as_root apt-get update -qq && \
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    mosquitto mosquitto-clients curl openssl python3 python3-paho-mqtt tinyproxy-bin microsocks faketime; \
+	    mosquitto mosquitto-clients curl openssl python3 python3-paho-mqtt tinyproxy-bin microsocks faketime docker-registry minisign; \
 	else \
-	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl, python3 with paho-mqtt, tinyproxy, microsocks and faketime: install these." >&2; \
+	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl, python3 with paho-mqtt, tinyproxy, microsocks, faketime, docker-registry and minisign: install these." >&2; \
 	  exit 1; \
 	fi
 
@@ -148,4 +154,4 @@ clean:
 	rm -rf behaviours/target behaviours/built
 
 help:
-	@sed -n '3,14s/^# *//p' Makefile
+	@sed -n '3,15s/^# *//p' Makefile

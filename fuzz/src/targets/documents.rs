@@ -12,6 +12,7 @@ use wasmote_fleet::config::resolve::resolve_file;
 use wasmote_fleet::document::{self, Format};
 use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::fault_set::FaultSet;
+use wasmote_registry::fetcher::Fetcher;
 use wasmote_sim::faults::component::NoLibrary;
 use wasmote_sim::faults::document::FaultDocument;
 
@@ -37,14 +38,15 @@ fn assert_helpful(error: &str) {
 /// A plan, up to the settings of its first point.
 pub(super) fn plan(bytes: &[u8]) -> bool {
     let Some((text, format)) = text_of(bytes) else { return false };
-    let outcome = PlanSource::parse(text, format, "plan", Path::new(FOLDER)).and_then(|source| {
-        let plan = source.plan_file()?;
-        let swept = fields(&plan.sweep, &source)?;
-        if let Err(problem) = combinations(&swept) {
-            assert_helpful(&problem);
-        }
-        Point::new(&source, Combination::default(), &Options::default())
-    });
+    let outcome =
+        PlanSource::parse(text, format, "plan", Path::new(FOLDER), &Fetcher::default()).and_then(|source| {
+            let plan = source.plan_file()?;
+            let swept = fields(&plan.sweep, &source)?;
+            if let Err(problem) = combinations(&swept) {
+                assert_helpful(&problem);
+            }
+            Point::new(&source, Combination::default(), &Options::default())
+        });
     match outcome {
         Ok(point) => !point.window_ends().is_empty(),
         Err(error) => {

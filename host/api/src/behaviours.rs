@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State as Shared};
 use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_fleet::actions::audit::BehaviourUpdate;
@@ -14,15 +16,20 @@ use wasmote_fleet::component_info::ComponentInfo;
 use wasmote_fleet::config::Group;
 use wasmote_fleet::config::values::Sha256Pin;
 use wasmote_fleet::versions::record::{UpdateCounts, UpdateRefusal};
-use wasmote_fleet::versions::{AppliedUpdate, RunningBehaviour, UpdateError, UpdateProgress, VersionInfo};
+use wasmote_fleet::versions::{
+    AppliedUpdate, NewVersion, RunningBehaviour, UpdateError, UpdateProgress, VersionInfo,
+};
 use wasmote_live::fleet::RolloutReport;
 use wasmote_live::status::Totals;
+use wasmote_registry::error::FetchError;
+use wasmote_registry::reference::{Reference, has_scheme};
 use wasmote_sim::limits::Limits;
 
 use super::Api;
 use super::endpoint::{Endpoint, get, post, put};
 use super::error::ApiError;
 use super::extract::{Body, Params};
+use super::refusal::Refusal;
 
 /// A behaviour that the fleet runs, with its versions.
 #[derive(Serialize, JsonSchema)]
@@ -127,6 +134,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .query::<UpdateQuery>()
             .binary_body(&component)
             .response::<UpdateResponse>()
+            .error(400, "There is no component, or two; or a parameter is wrong")
+            .error(403, "The component may not be fetched from this host")
             .error(404, "No device runs it")
             .error(408, "The body did not arrive in time")
             .error(409, "Another update is in progress")
@@ -134,7 +143,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .error(
                 422,
                 "The component is invalid for this host, or a canary failed; the old version keeps running",
-            ),
+            )
+            .error(502, "The registry or the server does not give the component"),
         post("/behaviours/{name}/rollback", roll_back)
             .summary("Return to the version before the present one, as an update does: canaries first")
             .response::<UpdateResponse>()
@@ -183,6 +193,11 @@ fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourVie
 struct UpdateQuery {
     /// SHA-256 that the decompressed component must have.
     sha256: Option<Sha256Pin>,
+    /// Reference to the component, instead of a body: `oci://REGISTRY/NAME:TAG` or a URL. Its host must be allowed by
+    /// `--http-fetch-from`.
+    from: Option<String>,
+    /// Signature of the component in the body, in base64: the file that minisign writes.
+    signature: Option<String>,
 }
 
 async fn replace(
@@ -194,9 +209,35 @@ async fn replace(
     let replaced = api.versions.find(&name)?.info.sha256;
     let (behaviour, updating) = (name.clone(), Arc::clone(&api));
     let pin = query.sha256.map(|pin| pin.0);
+    let signature = query.signature.as_deref().map(decoded_signature).transpose()?;
+    let reference = query.from.as_deref().map(parsed_reference).transpose()?;
+    match (&reference, bytes.is_empty()) {
+        (None, true) => {
+            let advice = "send the component as the body, as curl does with --data-binary @FILE, or name it with `from`";
+            return Err(ApiError::bad_request("body", advice));
+        }
+        (Some(_), false) => {
+            return Err(ApiError::bad_request(
+                "from",
+                "there is a component in the body, too; send one of them",
+            ));
+        }
+        _ => {}
+    }
     // The update continues when the client disconnects.
-    let task =
-        tokio::spawn(async move { updating.versions.update(&name, bytes, "http", pin.as_deref()).await });
+    let task = tokio::spawn(async move {
+        match reference {
+            Some(reference) => {
+                let hosts = &updating.run_info.access.fetch_from;
+                updating.versions.update_from(&name, &reference, pin, hosts).await
+            }
+            None => {
+                let pins = pin.into_iter().collect();
+                let version = NewVersion { bytes, source: "http".to_owned(), pins, signature };
+                updating.versions.update(&name, version).await
+            }
+        }
+    });
     let updated = task.await.map_err(ended_early)?;
     answer(&api, behaviour, replaced, updated?)
 }
@@ -268,7 +309,25 @@ impl FromRequestParts<Arc<Api>> for Name {
     }
 }
 
-/// A request body with a component. The first bytes determine the format; the content type is ignored.
+/// A reference in a request. Files are not named over HTTP.
+pub(super) fn parsed_reference(text: &str) -> Result<Reference, ApiError> {
+    if !has_scheme(text) {
+        let problem = "a reference is oci://REGISTRY/NAME:TAG or a URL; over HTTP no file is opened";
+        return Err(ApiError::bad_request("from", problem).found(text));
+    }
+    Reference::parse(text).map_err(|problem| ApiError::bad_request("from", problem.to_string()))
+}
+
+/// A signature in a request, which is the file of minisign in base64.
+pub(super) fn decoded_signature(text: &str) -> Result<String, ApiError> {
+    let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.ok_or_else(|| {
+        let problem = "it is not the base64 of a file of minisign, as `base64 -w0 FILE.minisig` writes it";
+        ApiError::bad_request("signature", problem)
+    })
+}
+
+/// A request body with a component, or an empty one. The first bytes determine the format; the content type is ignored.
 struct ComponentBody(Vec<u8>);
 
 impl FromRequest<Arc<Api>> for ComponentBody {
@@ -276,11 +335,27 @@ impl FromRequest<Arc<Api>> for ComponentBody {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
         let Body { bytes, .. } = Body::within(MAX_BYTES, request, api).await?;
-        if bytes.is_empty() {
-            let advice = "send the component as the body, as curl does with --data-binary @FILE";
-            return Err(ApiError::bad_request("body", advice));
-        }
         Ok(Self(bytes.into()))
+    }
+}
+
+/// The answer when a component cannot be fetched.
+fn fetch_error(problem: &FetchError, message: String) -> ApiError {
+    match problem {
+        FetchError::Host { .. } | FetchError::PlainHttp { .. } | FetchError::Offline => {
+            ApiError::refused(Refusal::Source, StatusCode::FORBIDDEN, "from", message)
+        }
+        FetchError::Reference(_) => ApiError::bad_request("from", message),
+        FetchError::TooLarge { .. } => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "from", message),
+        FetchError::Digest { .. } | FetchError::Artefact(_) | FetchError::Signature(_) => {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "from", message)
+        }
+        FetchError::Redirect { .. }
+        | FetchError::NotFound { .. }
+        | FetchError::Access { .. }
+        | FetchError::Status { .. }
+        | FetchError::Time { .. }
+        | FetchError::Network(_) => ApiError::new(StatusCode::BAD_GATEWAY, "from", message),
     }
 }
 
@@ -293,6 +368,8 @@ impl From<UpdateError> for ApiError {
             UpdateError::ComponentFile(ComponentFileError::TooLarge { .. }) => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body", message)
             }
+            UpdateError::Fetch { problem, .. } => fetch_error(&problem, message),
+            UpdateError::Signature(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "signature", message),
             UpdateError::ComponentFile(_) | UpdateError::Source(_) | UpdateError::Load(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "body", message)
             }

@@ -19,12 +19,14 @@ use wasmote_fleet::actions::configure::Configure;
 use wasmote_fleet::component_file::MAX_BYTES;
 use wasmote_fleet::config::values::{DeviceCount, Sha256Pin};
 use wasmote_fleet::document::parse_object;
+use wasmote_fleet::versions::NewVersion;
 use wasmote_fleet::versions::groups::{ChangedGroup, GroupChange, MAX_ADDED};
 use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::device_id::is_name;
 use wasmote_sim::faults::span::Span;
 
 use super::Api;
+use super::behaviours::{decoded_signature, parsed_reference};
 use super::endpoint::{Endpoint, post, put};
 use super::error::ApiError;
 use super::extract::{Body, Example, Group, JsonBody, is_json, wrong_type};
@@ -68,11 +70,16 @@ struct Joined {
 /// A change of a group. Fields that are absent stay as they are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("anyOf" = [{"required": ["component"]}, {"required": ["config"]}]))]
+#[schemars(extend("anyOf" = [{"required": ["component"]}, {"required": ["from"]}, {"required": ["config"]}]))]
 struct BehaviourChange {
     /// The component in base64, plain or packed with gzip.
     #[schemars(extend("contentEncoding" = "base64"))]
     component: Option<String>,
+    /// Reference to the component, instead of `component`: `oci://REGISTRY/NAME:TAG` or a URL. Its host must be allowed by
+    /// `--http-fetch-from`.
+    from: Option<String>,
+    /// Signature of `component`, in base64: the file that minisign writes.
+    signature: Option<String>,
     /// Name of the component; by default that of the group's behaviour.
     behaviour: Option<String>,
     /// SHA-256 that the component must have.
@@ -107,6 +114,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let described = |endpoint: Endpoint| {
         endpoint
             .error(400, "A field is missing or wrong")
+            .error(403, "The component may not be fetched from this host")
+            .error(502, "The registry or the server does not give the component")
             .error(404, "No group has this name")
             .error(408, "The body did not arrive in time")
             .error(409, "A change is in progress, or the fleet belongs to a plan")
@@ -155,20 +164,35 @@ async fn change(
 ) -> Result<Json<Changed>, ApiError> {
     /// Trial of a plan's `swap`.
     const TRIAL: Duration = Duration::from_secs(10);
-    let BehaviourChange { component, behaviour, sha256, config, restart, trial, devices } = body;
+    let BehaviourChange { component, from, signature, behaviour, sha256, config, restart, trial, devices } =
+        body;
     let name = behaviour.unwrap_or_else(|| group.info.behaviour.clone());
+    let signature = signature.as_deref().map(decoded_signature).transpose()?;
     if !is_name(&name) {
         let problem = "a name has 1 to 64 letters, digits and `-._`";
         return Err(ApiError::bad_request("behaviour", problem).found(name.as_str()));
     }
     let decoded = component.map(|text| STANDARD.decode(text)).transpose();
     let bytes = decoded.map_err(|problem| ApiError::bad_request("component", problem.to_string()))?;
+    let reference = from.as_deref().map(parsed_reference).transpose()?;
+    let (bytes, signature, pin) = match (bytes, reference) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::bad_request("from", "there is a `component`, too; send one of them"));
+        }
+        (None, Some(reference)) => {
+            let fetched = api.versions.fetch(&name, &reference, &api.run_info.access.fetch_from).await?;
+            let NewVersion { bytes, signature, pins, .. } = NewVersion::fetched(&reference, fetched);
+            (Some(bytes), signature, pins.into_iter().next())
+        }
+        (bytes, None) => (bytes, signature, None),
+    };
     if bytes.is_none() && config.is_none() {
-        return Err(ApiError::bad_request("component", "give `component`, `config` or both"));
+        return Err(ApiError::bad_request("component", "give `component`, `from` or `config`"));
     }
     let change = GroupChange {
         component: bytes.map(|bytes| (name, bytes)),
-        sha256: sha256.map(|pin| pin.0),
+        signature,
+        sha256: pin.or(sha256.map(|pin| pin.0)),
         config,
         restart,
         trial: trial.map_or(TRIAL, |Span(trial)| trial),

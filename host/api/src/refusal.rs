@@ -31,11 +31,13 @@ pub enum Refusal {
     Remote,
     /// The token of a protected request is absent or wrong.
     Token,
+    /// A behaviour is to be fetched from a host that is not allowed.
+    Source,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Connections,
         Self::Rate,
         Self::HeaderSize,
@@ -48,6 +50,7 @@ impl Refusal {
         Self::Origin,
         Self::Remote,
         Self::Token,
+        Self::Source,
     ];
 
     /// Name of the reason in metrics.
@@ -65,6 +68,7 @@ impl Refusal {
             Self::Origin => "origin",
             Self::Remote => "remote",
             Self::Token => "token",
+            Self::Source => "source",
         }
     }
 }

@@ -5,7 +5,7 @@ mod banner;
 mod bottleneck;
 mod totals;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use wasmote_api::{Api, RunInfo};
-use wasmote_engine::Engine;
 use wasmote_engine::compile_process::CompileProcess;
+use wasmote_engine::{Component, Engine};
 use wasmote_fleet::blueprints::Blueprints;
-use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::format_broker_url;
+use wasmote_fleet::config::{Group, Settings};
 use wasmote_fleet::events::EventLogger;
 use wasmote_fleet::preflight;
 use wasmote_fleet::refusals;
@@ -85,8 +85,9 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     }
     let (stop_log, log_stopped) = oneshot::channel::<()>();
     let log = tokio::spawn(logger.run(events, async { drop(log_stopped.await) }));
-    let groups = settings.groups.clone();
+    let groups = fixed_groups(settings, &components);
     let versions = Versions::new(fleet.clone(), engine, groups, behaviours, settings.canary);
+    let versions = versions.with_fetcher(settings.models.fetcher().clone());
     let versions = Arc::new(versions.with_changes(settings.clone(), components));
     if settings.given.get(|it| &it.open).unwrap_or_default() {
         browser::open(&format!("http://{}", browsable_address(http)));
@@ -128,11 +129,26 @@ async fn load_blueprints(settings: Settings) -> Result<(Blueprints, Engine), Run
     loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
+/// The groups. One whose artefact is pinned by the digest of its manifest gets the digest of the component, which later versions
+/// must have.
+fn fixed_groups(settings: &Settings, components: &BTreeMap<String, Component>) -> Vec<Group> {
+    let mut groups = settings.groups.clone();
+    for group in &mut groups {
+        if group.sha256.is_none() && group.behaviour.is_fixed() {
+            group.sha256 =
+                components.get(&group.behaviour.name()).map(|component| component.inspect().sha256);
+        }
+    }
+    groups
+}
+
 /// The distinct sources of the behaviours.
 fn watched(settings: &Settings) -> Vec<Source> {
     let sources: BTreeSet<Source> = settings.groups.iter().map(|group| group.behaviour.clone()).collect();
-    if sources.iter().all(|source| matches!(source, Source::Builtin(_))) {
-        tracing::warn!("--watch has nothing to watch: the behaviours are built in; name a file or a folder");
+    if sources.iter().all(|source| source.file().is_none()) {
+        let why =
+            "--watch has nothing to watch: the behaviours are built in, or come from registries and URLs";
+        tracing::warn!("{why}; name a file or a folder");
     }
     sources.into_iter().collect()
 }

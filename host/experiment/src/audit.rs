@@ -88,6 +88,7 @@ impl AuditTrail {
             self.observer.record_error(problem);
         }
         ComponentEntry {
+            origin: None,
             name: update.behaviour.clone(),
             role: Role::Behaviour.to_string(),
             file,

@@ -12,6 +12,7 @@ use wasmote_fleet::component_info::ComponentInfo;
 use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::{BrokerChoice, format_broker_url};
 use wasmote_fleet::preflight;
+use wasmote_fleet::source::Source;
 use wasmote_fleet::startup::{self, RunError};
 use wasmote_fleet::versions::Versions;
 use wasmote_live::config::BrokerUrl;
@@ -115,8 +116,8 @@ fn run_on(
         Orchestrator::new(point, seed, components, observer.clone(), wall_clock_now(), start_driver)?;
     let fleet = orchestrator.driver.fleet.clone();
 
-    let card = |(source, component): (_, &wasmote_engine::Component)| {
-        ComponentInfo::new(source, component.inspect())
+    let card = |(source, component): (&Source, &wasmote_engine::Component)| {
+        ComponentInfo::new(source.described(settings.models.fetcher()), component.inspect())
     };
     let used = components.iter().filter(|(source, _)| point.sources().any(|used| used == *source));
     let facts = RunInfo::new(&settings, orchestrator.driver.broker_url.clone());
@@ -125,6 +126,7 @@ fn run_on(
     orchestrator.accept_updates(Arc::clone(&updates));
     let pending_updates = Arc::clone(&updates);
     let versions = Versions::new(fleet.clone(), live_env.engine.clone(), groups, cards, settings.canary);
+    let versions = versions.with_fetcher(settings.models.fetcher().clone());
     let versions = Arc::new(
         versions.with_factory(Arc::new(move |group, component| pending_updates.prepare(group, component))),
     );

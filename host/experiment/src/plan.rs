@@ -62,7 +62,8 @@ impl Experiment {
                 .map_err(|error| attribute(error, &values.set))
         };
         let points: Vec<Point> = combinations.into_iter().map(point).collect::<Result<_, _>>()?;
-        let components = Components::load(points.iter().flat_map(Point::sources), engine)?;
+        let components =
+            Components::load(points.iter().flat_map(Point::sources), engine, source.models.fetcher())?;
         Ok(Self { source, plan, points, components })
     }
 
@@ -76,7 +77,10 @@ impl Experiment {
         let experiment = Self::new(source, overrides, engine)?;
         let is_sound = |plan: &PlanSource| {
             let point = Point::new(plan, Combination::default(), &overrides.live);
-            point.and_then(|point| dry_run(&point, &Components::load(point.sources(), engine)?, "")).is_ok()
+            let fetcher = plan.models.fetcher();
+            point
+                .and_then(|point| dry_run(&point, &Components::load(point.sources(), engine, fetcher)?, ""))
+                .is_ok()
         };
         for point in &experiment.points {
             dry_run(point, &experiment.components, &written.shown)

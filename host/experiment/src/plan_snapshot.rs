@@ -51,7 +51,8 @@ pub(super) fn component_path(experiment: &Experiment, source: &Source, role: Rol
         Role::FaultModel => format!("{COMPONENTS_FOLDER}/faults"),
     };
     let same_name = all.iter().filter(|(other, inspection)| inspection.role == role && other.name() == name);
-    match same_name.take_while(|(other, _)| other != source).count() {
+    // A group may pin the component of another group; it is the same file.
+    match same_name.take_while(|(other, _)| other.unpinned() != source.unpinned()).count() {
         0 => format!("{folder}/{name}.wasm"),
         n => format!("{folder}/{}/{name}.wasm", n + 1),
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use wasmote_engine::Inspection;
 use wasmote_engine::sha256::sha256;
 use wasmote_fleet::config::values::{BrokerChoice, format_broker_url};
+use wasmote_fleet::source::Source;
 use wasmote_results::{
     COMPONENTS_FOLDER, ComponentEntry, FORMAT, HostEntry, JsonFile, Manifest, PLAN, PlanEntry, PointValues,
     RunEntry, TimeMode, write_atomically, write_json,
@@ -160,11 +161,17 @@ fn copy_components(experiment: &Experiment, folder: &Path) -> Result<Vec<Compone
     let mut entries: Vec<ComponentEntry> = Vec::new();
     for (source, inspection) in experiment.inspections() {
         let file = component_path(experiment, &source, inspection.role);
-        let bytes = source.read().map_err(wasmote_fleet::blueprints::BlueprintError::Source)?;
+        if entries.iter().any(|entry| entry.file == file) {
+            continue;
+        }
+        let fetcher = experiment.source.models.fetcher();
+        let bytes = source.read(fetcher).map_err(wasmote_fleet::blueprints::BlueprintError::Source)?;
         let path = folder.join(&file);
         write_atomically(&path, &bytes).map_err(ExperimentError::writing(&path.display()))?;
         let Inspection { name, role, sha256, size_bytes, .. } = inspection;
-        entries.push(ComponentEntry { name, role: role.to_string(), file, sha256, size_bytes });
+        // A file is there to be looked at; what a tag was on that day is nowhere else.
+        let origin = matches!(source.unpinned(), Source::Remote(_)).then(|| source.described(fetcher));
+        entries.push(ComponentEntry { name, role: role.to_string(), file, origin, sha256, size_bytes });
     }
     Ok(entries)
 }

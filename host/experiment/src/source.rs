@@ -13,6 +13,7 @@ use wasmote_fleet::payload_bytes;
 use wasmote_fleet::regular_file;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::suggest::did_you_mean;
+use wasmote_registry::fetcher::Fetcher;
 use wasmote_sim::config::DATA_FIELD;
 
 use super::ExperimentError;
@@ -47,19 +48,19 @@ pub struct PlanSource {
 }
 
 impl PlanSource {
-    /// Finds a plan: a file, a plan in `experiments/`, or a built-in plan.
-    pub fn find(name: &str) -> Result<Self, ExperimentError> {
+    /// Finds a plan, whose components this fetcher reads: a file, a plan in `experiments/`, or a built-in plan.
+    pub fn find(name: &str, fetcher: &Fetcher) -> Result<Self, ExperimentError> {
         let path = Path::new(name);
         // A special file is read, too, because the error of the read names its type.
         if path.exists() && !path.is_dir() {
-            return Self::read(path);
+            return Self::read(path, fetcher);
         }
         let local = local_plans();
         if let Some((_, path)) = local.iter().find(|(known, _)| known == name) {
-            return Self::read(path);
+            return Self::read(path, fetcher);
         }
         if let Some((known, text)) = SHIPPED.iter().find(|(known, _)| *known == name) {
-            return Self::parse(text, Format::Toml, known, Path::new(""));
+            return Self::parse(text, Format::Toml, known, Path::new(""), fetcher);
         }
         let mut known: Vec<&str> = local.iter().map(|(name, _)| name.as_str()).collect();
         known.extend(SHIPPED.map(|(name, _)| name));
@@ -70,20 +71,26 @@ impl PlanSource {
     }
 
     /// Reads a plan file.
-    pub fn read(path: &Path) -> Result<Self, ExperimentError> {
+    pub fn read(path: &Path, fetcher: &Fetcher) -> Result<Self, ExperimentError> {
         let shown = path.display().to_string();
         let text = regular_file::read_text(path)
             .map_err(|problem| ExperimentError::Unreadable { path: shown.clone(), problem })?;
-        Self::parse(&text, Format::of(path), &shown, path.parent().unwrap_or(Path::new("")))
+        Self::parse(&text, Format::of(path), &shown, path.parent().unwrap_or(Path::new("")), fetcher)
     }
 
     /// Parses a plan from text.
-    pub fn parse(text: &str, format: Format, shown: &str, folder: &Path) -> Result<Self, ExperimentError> {
+    pub fn parse(
+        text: &str,
+        format: Format,
+        shown: &str,
+        folder: &Path,
+        fetcher: &Fetcher,
+    ) -> Result<Self, ExperimentError> {
         let located = |error: DocumentError| error.in_file(shown);
         // Parse the typed plan first, because its errors have a line.
         document::parse::<PlanFile>(text, format).map_err(located)?;
         let mut value: Value = document::parse(text, format).map_err(located)?;
-        let models = FaultModels::default();
+        let models = FaultModels::default().with_fetcher(fetcher.clone());
         expand_references(&mut value, folder, &models).map_err(|error| match error.file {
             Some(_) => error,
             None => error.in_file(shown),
@@ -243,7 +250,7 @@ mod tests {
         let socket = folder.path().join("plan.toml");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         for (path, found) in [(socket.to_str().unwrap(), "a socket"), ("/dev/zero", "a device file")] {
-            let problem = PlanSource::find(path).unwrap_err().to_string();
+            let problem = PlanSource::find(path, &Fetcher::default()).unwrap_err().to_string();
             assert!(problem.contains(&format!("it is {found}, and a regular file is needed")), "{problem}");
         }
     }

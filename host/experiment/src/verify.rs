@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use wasmote_engine::Engine;
+use wasmote_registry::fetcher::Fetcher;
 use wasmote_results::{Checkpoint, EventLine, JsonFile, LineFile, Manifest, PLAN, read_lines};
 
 use super::ExperimentError;
@@ -60,7 +61,7 @@ impl RecordedResults {
             let problem = "it ran on a cluster, in real time, which no second run repeats to the byte";
             return Err(ExperimentError::invalid(shown, problem));
         }
-        let source = PlanSource::read(&folder.join(PLAN))?;
+        let source = PlanSource::read(&folder.join(PLAN), &Fetcher::default())?;
         let experiment = Experiment::new(source, &Overrides::default(), engine)?;
         if experiment.runs().len() != manifest.runs.len() {
             let (has, lists) = (experiment.runs().len(), manifest.runs.len());

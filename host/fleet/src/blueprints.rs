@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use wasmote_engine::{Component, DeviceSettings, Engine};
+use wasmote_engine::{Component, DeviceSettings, Engine, LoadError};
 use wasmote_mqtt::device_id::{DeviceId, Identity, InvalidId, PeerNames};
+use wasmote_registry::fetcher::Fetcher;
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::layout::CONFIG_KEY as LAYOUT;
@@ -45,7 +46,7 @@ pub enum BlueprintError {
         /// Source of the behaviour.
         from: String,
         /// The error of the engine.
-        problem: wasmote_engine::LoadError,
+        problem: LoadError,
     },
     /// A device name, which is a prefix with a number, is too long.
     #[error("--device-id or a group's name is too long: {0}")]
@@ -64,11 +65,12 @@ impl Components {
     pub fn load<'a>(
         sources: impl IntoIterator<Item = &'a Source>,
         engine: &Engine,
+        fetcher: &Fetcher,
     ) -> Result<Self, BlueprintError> {
         let mut loaded = BTreeMap::new();
         for source in sources {
             if !loaded.contains_key(source) {
-                loaded.insert(source.clone(), load(source, engine)?);
+                loaded.insert(source.clone(), load(source, engine, fetcher)?);
             }
         }
         Ok(Self(loaded))
@@ -88,7 +90,8 @@ impl Components {
 impl Blueprints {
     /// Loads the behaviours and makes the blueprints.
     pub fn new(settings: &Settings, engine: &Engine) -> Result<Self, BlueprintError> {
-        let components = Components::load(settings.groups.iter().map(|group| &group.behaviour), engine)?;
+        let sources = settings.groups.iter().map(|group| &group.behaviour);
+        let components = Components::load(sources, engine, settings.models.fetcher())?;
         Self::from_components(settings, &components)
     }
 
@@ -103,8 +106,10 @@ impl Blueprints {
             }
             first += group.count as usize;
         }
-        let info =
-            |(source, component): (&Source, &Component)| ComponentInfo::new(source, component.inspect());
+        let fetcher = settings.models.fetcher();
+        let info = |(source, component): (&Source, &Component)| {
+            ComponentInfo::new(source.described(fetcher), component.inspect())
+        };
         let named = |(_, component): (_, &Component)| (component.name().to_owned(), component.clone());
         Ok(Self {
             devices,
@@ -123,8 +128,15 @@ fn check_group(group: &Group, component: &Component) -> Result<(), BlueprintErro
     })
 }
 
-fn load(source: &Source, engine: &Engine) -> Result<Component, BlueprintError> {
-    let bytes = source.read()?;
+fn load(source: &Source, engine: &Engine, fetcher: &Fetcher) -> Result<Component, BlueprintError> {
+    let bytes = source.read(fetcher).map_err(|problem| match problem {
+        SourceError::Pinned { wanted, found, .. } => BlueprintError::Load {
+            name: source.name(),
+            from: source.to_string(),
+            problem: LoadError::Pinned { wanted, found },
+        },
+        problem => problem.into(),
+    })?;
     let began = Instant::now();
     let component = engine.load(&source.name(), &bytes).map_err(|problem| BlueprintError::Load {
         name: source.name(),

@@ -7,8 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::regular_file;
 
-/// Maximum size of a decompressed component, in bytes. A component in Python has 18 MB.
-pub const MAX_BYTES: usize = 32 << 20;
+pub use wasmote_registry::fetcher::MAX_BYTES;
 
 /// First bytes of a gzip file (RFC 1952, 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

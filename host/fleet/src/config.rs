@@ -128,10 +128,7 @@ pub struct Group {
 impl Group {
     /// The layout in its configuration.
     pub fn layout(&self) -> Result<Option<Layout>, LayoutError> {
-        let known = match &self.behaviour {
-            Source::Builtin(name) => builtins::topics(name),
-            _ => None,
-        };
+        let known = self.behaviour.builtin().and_then(builtins::topics);
         let layout = self.config.get(layout::CONFIG_KEY);
         layout.map(|layout| Layout::read(layout, known)).transpose()
     }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wasmote_engine::{Engine, EngineError, FaultModel};
+use wasmote_registry::fetcher::Fetcher;
+use wasmote_registry::reference::{has_scheme, split_pin};
 use wasmote_sim::faults::component::{FaultModelFactory, Library};
 use wasmote_sim::limits::Limits;
 
@@ -21,6 +23,8 @@ use crate::suggest::did_you_mean;
 #[derive(Clone, Default)]
 pub struct FaultModels {
     named: Arc<BTreeMap<String, PathBuf>>,
+    /// Reads the components, and those of the behaviours beside them.
+    fetcher: Fetcher,
     shared: Arc<SharedState>,
 }
 
@@ -41,7 +45,18 @@ struct Loaded {
 impl FaultModels {
     /// Models with these names for files, as flags give them.
     pub fn named(named: BTreeMap<String, PathBuf>) -> Self {
-        Self { named: Arc::new(named), shared: Arc::default() }
+        Self { named: Arc::new(named), ..Self::default() }
+    }
+
+    /// The same names, read by this fetcher.
+    #[must_use]
+    pub fn with_fetcher(self, fetcher: Fetcher) -> Self {
+        Self { fetcher, ..self }
+    }
+
+    /// Reads components for the whole run: those of behaviours, too.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Names from flags, and of built-in models.
@@ -75,21 +90,26 @@ impl FaultModels {
     /// Resolves the name of a model.
     pub fn source(&self, name: &str, folder: &Path) -> Result<Source, String> {
         if let Some(file) = self.named.get(name) {
-            return Ok(Source::File(file.clone()));
+            return Source::of_file(file).map_err(|problem| problem.to_string());
         }
         if builtins::fault_models().any(|builtin| builtin.name == name) {
             return Ok(Source::Builtin(name.into()));
         }
-        let path = folder.join(name);
+        if has_scheme(name) {
+            return Source::of_file(Path::new(name)).map_err(|problem| problem.to_string());
+        }
+        let (file, digest) = split_pin(name)?;
+        let path = folder.join(file);
         if path.is_file() {
-            return Ok(Source::File(path));
+            let source = Source::File(path);
+            return Ok(digest.into_iter().fold(source, Source::pinned));
         }
         Err(format!("there is no file `{}`, and {}", path.display(), self.unknown_model(name)))
     }
 
     /// Rewrites a name from a document for another folder; `to` is the path from there to the document's folder.
     pub fn rebase(&self, name: &str, to: &Path) -> String {
-        match self.names().any(|known| known == name) {
+        match self.names().any(|known| known == name) || has_scheme(name) {
             true => name.to_owned(),
             false => to.join(name).display().to_string(),
         }
@@ -109,7 +129,7 @@ impl FaultModels {
             return Ok(model.clone());
         }
         let engine = self.shared.engine.get_or_init(Engine::new).as_ref().map_err(ToString::to_string)?;
-        let bytes = source.read().map_err(|problem| problem.to_string())?;
+        let bytes = source.read(&self.fetcher).map_err(|problem| problem.to_string())?;
         let model = engine
             .load_fault_model(&source.name(), &bytes, Arc::new(Limits::default()))
             .map_err(|problem| format!("`{}` cannot be used: {problem}", source.display_name()))?;

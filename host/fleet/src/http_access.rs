@@ -102,6 +102,8 @@ pub struct HttpAccess {
     pub private: bool,
     /// Names of this host in requests.
     pub hosts: HostNames,
+    /// Hosts from which clients may have this host fetch a behaviour.
+    pub fetch_from: Vec<String>,
     /// Maximum number of connections.
     pub connections: usize,
     /// Maximum number of requests per second from one address.
@@ -122,6 +124,7 @@ impl Default for HttpAccess {
             open: false,
             private: false,
             hosts: HostNames::of_this_machine(),
+            fetch_from: Vec::new(),
             connections: Self::CONNECTIONS,
             rate: Self::RATE,
         }

@@ -21,6 +21,8 @@ use wasmote_engine::sha256::sha256;
 use wasmote_engine::{Component, Engine, LoadError};
 use wasmote_live::fleet::{Fleet, Rollout, RolloutReport, STATUS_BATCH};
 use wasmote_mqtt::time::Time;
+use wasmote_registry::fetcher::{Fetched, Fetcher};
+use wasmote_registry::reference::Reference;
 use wasmote_sim::behaviour::BehaviourFactory;
 
 use crate::blueprints::{behaviour_factory, log_code_origin};
@@ -51,11 +53,39 @@ pub struct Versions {
     update_lock: tokio::sync::Mutex<()>,
     /// The update in progress, with the name of its behaviour.
     progress: Mutex<Option<(String, UpdateProgress)>>,
+    /// Lock that is held during a download, so that clients cannot start many.
+    fetch_lock: tokio::sync::Mutex<()>,
+    fetcher: Fetcher,
     events: broadcast::Sender<Arc<UpdateEvent>>,
 }
 
 /// Creates the behaviour factory for a group's new version.
 pub type FactoryFn = Arc<dyn Fn(&Group, &Component) -> Arc<dyn BehaviourFactory> + Send + Sync>;
+
+/// A component that a behaviour is to get.
+#[derive(Clone, Debug, Default)]
+pub struct NewVersion {
+    /// The component, plain or packed with gzip.
+    pub bytes: Vec<u8>,
+    /// Where it comes from, for descriptions.
+    pub source: String,
+    /// SHA-256 that it must have, each of them.
+    pub pins: Vec<String>,
+    /// Its signature.
+    pub signature: Option<String>,
+}
+
+impl NewVersion {
+    /// A component that was fetched.
+    pub fn fetched(reference: &Reference, fetched: Fetched) -> Self {
+        let pin = match reference {
+            Reference::Url { pin, .. } => pin.as_ref().map(|digest| digest.hex().to_owned()),
+            Reference::Oci(_) => None,
+        };
+        let Fetched { bytes, resolved, signature } = fetched;
+        Self { bytes, source: resolved, pins: pin.into_iter().collect(), signature }
+    }
+}
 
 /// A successful update.
 #[derive(Clone, Debug)]
@@ -95,6 +125,8 @@ impl Versions {
             behaviours: Mutex::new(behaviours.collect()),
             update_lock: tokio::sync::Mutex::default(),
             progress: Mutex::default(),
+            fetch_lock: tokio::sync::Mutex::default(),
+            fetcher: Fetcher::default(),
             events: broadcast::channel(EVENT_CAPACITY).0,
         }
     }
@@ -148,21 +180,15 @@ impl Versions {
         self.events.subscribe()
     }
 
-    /// Gives all devices of a behaviour a new version, which comes from `source`. If a pin is given, the component must have
-    /// this SHA-256.
-    pub async fn update(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        source: &str,
-        pin: Option<&str>,
-    ) -> Result<AppliedUpdate, UpdateError> {
+    /// Gives all devices of a behaviour a new version.
+    pub async fn update(&self, name: &str, version: NewVersion) -> Result<AppliedUpdate, UpdateError> {
         let old = self.find(name)?.info;
         let Ok(_guard) = self.update_lock.try_lock() else {
             return Err(UpdateError::Busy(name.to_owned()));
         };
+        let source = &version.source.clone();
         self.show_progress(Some((name.to_owned(), UpdateProgress::new(source, self.trial))));
-        let outcome = self.roll_out(name, &old, bytes, source, pin).await;
+        let outcome = self.roll_out(name, &old, version).await;
         self.show_progress(None);
         self.report(name, &old, source, &outcome);
         outcome
@@ -229,6 +255,49 @@ impl Versions {
         }
     }
 
+    /// Gives all devices of a behaviour the version that a reference names now, on behalf of a client that may have only these
+    /// hosts asked.
+    pub async fn update_from(
+        &self,
+        name: &str,
+        reference: &Reference,
+        pin: Option<String>,
+        hosts: &[String],
+    ) -> Result<AppliedUpdate, UpdateError> {
+        let old = self.find(name)?.info;
+        match self.fetch(name, reference, hosts).await {
+            Ok(fetched) => {
+                let version = NewVersion::fetched(reference, fetched);
+                let pins = version.pins.into_iter().chain(pin).collect();
+                self.update(name, NewVersion { pins, ..version }).await
+            }
+            Err(problem) => {
+                self.report_failure(name, &old, problem.to_string(), &reference.to_string());
+                Err(problem)
+            }
+        }
+    }
+
+    /// Fetches a component for a behaviour, one at a time.
+    pub async fn fetch(
+        &self,
+        name: &str,
+        reference: &Reference,
+        hosts: &[String],
+    ) -> Result<Fetched, UpdateError> {
+        let Ok(_guard) = self.fetch_lock.try_lock() else {
+            return Err(UpdateError::Busy(name.to_owned()));
+        };
+        let fetched = self.fetcher.fetch_from(reference, hosts).await;
+        fetched.map_err(|problem| UpdateError::Fetch { reference: reference.to_string(), problem })
+    }
+
+    /// Reads components by this fetcher, whose key must have signed new versions.
+    #[must_use]
+    pub fn with_fetcher(self, fetcher: Fetcher) -> Self {
+        Self { fetcher, ..self }
+    }
+
     /// Reports an update that failed before its component could be loaded.
     pub fn reject(&self, name: &str, problem: impl Into<UpdateError>, source: &str) {
         if let Ok(RunningBehaviour { info, .. }) = self.find(name) {
@@ -245,13 +314,12 @@ impl Versions {
         &self,
         name: &str,
         old: &ComponentInfo,
-        bytes: Vec<u8>,
-        source: &str,
-        pin: Option<&str>,
+        version: NewVersion,
     ) -> Result<AppliedUpdate, UpdateError> {
         let groups = self.groups_of(name);
-        let pins = groups.iter().filter_map(|group| group.sha256.as_deref()).chain(pin);
-        let loaded = self.load(name, bytes, pins.map(str::to_owned).collect()).await?;
+        let source = &version.source.clone();
+        let pins = groups.iter().filter_map(|group| group.sha256.clone()).chain(version.pins).collect();
+        let loaded = self.load(name, NewVersion { pins, ..version }).await?;
         for group in &groups {
             group.check(&loaded.0)?;
         }
@@ -290,15 +358,12 @@ impl Versions {
         Ok(updated)
     }
 
-    /// Loads a component. Returns it with its decompressed bytes. A component whose SHA-256 differs from one of `pins` is
-    /// refused before it is compiled.
-    async fn load(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        pins: Vec<String>,
-    ) -> Result<(Component, Vec<u8>), UpdateError> {
+    /// Loads a component. Returns it with its decompressed bytes. A component with another SHA-256 than one of its pins, or
+    /// without the signature that is demanded, is refused before it is compiled.
+    async fn load(&self, name: &str, version: NewVersion) -> Result<(Component, Vec<u8>), UpdateError> {
         let (engine, name) = (self.engine.clone(), name.to_owned());
+        let key = self.fetcher.key().cloned();
+        let NewVersion { bytes, pins, signature, .. } = version;
         let loaded = spawn_blocking(move || {
             let bytes = component_file::decompress(bytes)?;
             if !pins.is_empty() {
@@ -306,6 +371,11 @@ impl Versions {
                 if let Some(wanted) = pins.into_iter().find(|pin| *pin != found) {
                     return Err(LoadError::Pinned { wanted, found }.into());
                 }
+            }
+            if let Some(key) = key {
+                const PLACE: &str =
+                    "in the file FILE.minisig beside it, or in `signature` of the request, in base64";
+                key.check(&bytes, signature.as_deref(), PLACE)?;
             }
             let began = Instant::now();
             let component = engine.load(&name, &bytes)?;

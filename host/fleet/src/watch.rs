@@ -22,8 +22,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::component_file;
-use crate::source::{Source, SourceError, choose_component};
-use crate::versions::{UpdateError, Versions};
+use crate::regular_file;
+use crate::source::{Source, SourceError, choose_component, signature_file};
+use crate::versions::{NewVersion, UpdateError, Versions};
 
 /// Interval of polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -39,6 +40,8 @@ struct WatchedFile {
     path: PathBuf,
     /// Stamp at the last poll; `None` if the file did not exist.
     stamp: Option<FileStamp>,
+    /// Stamp of the file with its signature, if there is one.
+    signature: Option<FileStamp>,
     /// Whether the bytes with this stamp have been read.
     is_read: bool,
     /// SHA-256 of the bytes that were read last.
@@ -110,17 +113,18 @@ async fn poll(file: &mut WatchedFile) -> Option<Change> {
 }
 
 impl WatchedFile {
-    /// The file of a source; `None` for a built-in behaviour.
+    /// The file of a source; `None` for a built-in behaviour and for a reference.
     fn of(source: &Source) -> Option<Self> {
-        let folder = match source {
+        let folder = match source.unpinned() {
             Source::Folder { folder, .. } => Some(folder.clone()),
-            Source::Builtin(_) | Source::File(_) => None,
+            _ => None,
         };
         Some(Self {
             behaviour: source.name(),
             folder,
             path: source.file()?.to_owned(),
             stamp: None,
+            signature: None,
             is_read: false,
             last_hash: None,
             last_problem: None,
@@ -144,9 +148,10 @@ impl WatchedFile {
             }
         }
         let stamp = FileStamp::of(&self.path).ok();
-        let is_stable = stamp.is_some() && stamp == self.stamp;
+        let signature = FileStamp::of(&signature_file(&self.path)).ok();
+        let is_stable = stamp.is_some() && stamp == self.stamp && signature == self.signature;
         if !is_stable {
-            self.stamp = stamp;
+            (self.stamp, self.signature) = (stamp, signature);
             self.is_read = false;
             return None;
         }
@@ -178,10 +183,19 @@ impl WatchedFile {
         (self.last_problem.replace(text.clone()) != Some(text)).then_some(Change::Unusable(problem))
     }
 
-    async fn report(&self, change: Change, versions: &Versions) -> Result<(), UpdateError> {
+    async fn report(&mut self, change: Change, versions: &Versions) -> Result<(), UpdateError> {
         let source = self.path.display().to_string();
         match change {
-            Change::Bytes(bytes) => versions.update(&self.behaviour, bytes, &source, None).await.map(drop),
+            Change::Bytes(bytes) => {
+                let signature = regular_file::read_text(&signature_file(&self.path)).ok();
+                let version = NewVersion { bytes, source, signature, ..NewVersion::default() };
+                let updated = versions.update(&self.behaviour, version).await;
+                if let Err(UpdateError::Signature(_)) = updated {
+                    // The signature may be written after the component.
+                    self.last_hash = None;
+                }
+                updated.map(drop)
+            }
             Change::SameBytes => {
                 tracing::info!(
                     "{source} was written again with the same content; the devices keep their version"

@@ -95,7 +95,7 @@ pub enum ManifestError {
     },
     /// A behaviour is a file where only built-in behaviours are available.
     #[error(
-        "`{path}` is a file, and the image has only the built-in behaviours; leave out --built-in to mount it"
+        "`{path}` is not built in, and the image has only the built-in behaviours; leave out --built-in to mount it"
     )]
     NotBuiltIn {
         /// Path of the file.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, redirect};
+use reqwest::{Client, ClientBuilder, redirect};
 
 use crate::reason_text::hidden_tls;
 use crate::reason_text::tls::{Peer, problem};
@@ -13,7 +13,13 @@ use crate::tls;
 /// HTTP client without redirects, since they would bypass the allow-list of a device's hosts, and without
 /// proxy environment variables.
 pub fn client() -> Result<Client, String> {
-    client_with(HeaderMap::new())
+    client_with(Client::builder().no_proxy(), HeaderMap::new())
+}
+
+/// HTTP client for downloads from the internet, through the proxy that the environment names. It follows no redirect, since
+/// its caller checks each.
+pub fn downloading_client() -> Result<Client, String> {
+    client_with(Client::builder(), HeaderMap::new())
 }
 
 /// The same client, which sends a secret in this header of every request.
@@ -21,12 +27,12 @@ pub fn client_with_secret(name: &'static str, secret: &str) -> Result<Client, St
     // The error does not show the secret.
     let mut value = HeaderValue::from_str(secret).map_err(|_| "the secret is no valid header".to_owned())?;
     value.set_sensitive(true);
-    client_with([(HeaderName::from_static(name), value)].into_iter().collect())
+    let headers = [(HeaderName::from_static(name), value)].into_iter().collect();
+    client_with(Client::builder().no_proxy(), headers)
 }
 
-fn client_with(headers: HeaderMap) -> Result<Client, String> {
-    let mut builder =
-        Client::builder().redirect(redirect::Policy::none()).no_proxy().default_headers(headers);
+fn client_with(builder: ClientBuilder, headers: HeaderMap) -> Result<Client, String> {
+    let mut builder = builder.redirect(redirect::Policy::none()).default_headers(headers);
     match tls::client_config(None) {
         Ok(config) => builder = builder.tls_backend_preconfigured((*config).clone()),
         // Without a certificate store only `http` works, and each `https` request reports an untrusted

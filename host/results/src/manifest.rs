@@ -92,6 +92,9 @@ pub struct ComponentEntry {
     /// Path of the file in the results folder.
     #[serde(default)]
     pub file: String,
+    /// The reference by which it was fetched, with the digest that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// Size of the file, in bytes.

@@ -3,6 +3,7 @@
 pub mod inspect;
 pub mod list;
 pub mod precompile;
+pub mod push;
 
 use anyhow::anyhow;
 use clap::Subcommand;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use wasmote_engine::{Engine, Inspection};
 use wasmote_fleet::source::Source;
 use wasmote_fleet::term::json_to_stdout;
+use wasmote_registry::fetcher::Fetcher;
 
 use super::Failure;
 use crate::exit::Exit;
@@ -20,9 +22,12 @@ pub enum Verb {
     /// Show the built-in behaviours and fault models, or those of a folder
     List(list::Args),
     /// Show imports, exports, size and hash of a behaviour or a fault model
-    Inspect(inspect::Args),
+    Inspect(Box<inspect::Args>),
     /// Compile behaviours ahead of time for this processor architecture
     Precompile(Box<precompile::Args>),
+    /// Publish a behaviour or a fault model in a registry
+    #[command(before_help = push::EXAMPLES, after_help = push::NOTES)]
+    Push(Box<push::Args>),
 }
 
 /// Runs a subcommand of `wasmote behaviours`.
@@ -32,12 +37,17 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
         Verb::List(args) => list::run(&args, &engine()?),
         Verb::Inspect(args) => inspect::run(&args, &engine()?),
         Verb::Precompile(args) => precompile::run(&args),
+        Verb::Push(args) => push::run(&args, &engine()?),
     }
 }
 
 /// Reads and inspects a component.
-pub(super) fn inspect_source(source: &Source, engine: &Engine) -> Result<Inspection, Failure> {
-    let bytes = source.read().map_err(Failure::failed)?;
+pub(super) fn inspect_source(
+    source: &Source,
+    engine: &Engine,
+    fetcher: &Fetcher,
+) -> Result<Inspection, Failure> {
+    let bytes = source.read(fetcher).map_err(Failure::failed)?;
     engine
         .inspect(&source.name(), &bytes)
         .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.display_name())))

@@ -11,6 +11,7 @@ use wasmote_fleet::source::Source;
 use wasmote_fleet::term::{json_to_stdout, to_stdout};
 use wasmote_project::builder::{self, BuildError, Built};
 use wasmote_project::manifest::{Project, ProjectError};
+use wasmote_registry::fetcher::Fetcher;
 
 use super::Failure;
 use crate::exit::Exit;
@@ -78,7 +79,10 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let source = Source::File(built.path.clone());
     let engine = Engine::new().map_err(Failure::failed)?;
-    let component = ComponentInfo::new(&source, super::behaviours::inspect_source(&source, &engine)?);
+    let component = ComponentInfo::new(
+        &source,
+        super::behaviours::inspect_source(&source, &engine, &Fetcher::default())?,
+    );
     if args.json {
         let seconds = built.duration.as_secs_f64();
         let report = Report { component, path: &built.path, seconds };

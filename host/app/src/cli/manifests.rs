@@ -7,7 +7,8 @@ use clap::builder::Resettable;
 use clap::{Arg, Args as ClapArgs};
 use wasmote_fleet::config::file::GroupEntry;
 use wasmote_fleet::config::options::Options;
-use wasmote_fleet::config::options::subset::{Selection, Subset};
+use wasmote_fleet::config::options::subset::{Components, Selection, Subset};
+use wasmote_fleet::config::resolve::fetch::fetcher_of_flags;
 use wasmote_fleet::config::resolve::{resolve, resolve_file};
 use wasmote_fleet::config::values::{BrokerChoice, DeviceCount, format_broker_url};
 use wasmote_fleet::config::{ConfigError, Settings};
@@ -19,6 +20,7 @@ use wasmote_kubernetes::manifests::name::{Image, Name, PullPolicy, Quantity};
 use wasmote_kubernetes::manifests::options::{BehaviourMount, DeployOptions, TokenSecret};
 use wasmote_kubernetes::manifests::{self, ManifestPart};
 use wasmote_live::config::WebSocketPath;
+use wasmote_registry::reference::has_scheme;
 
 use super::Failure;
 use crate::exit::Exit;
@@ -166,6 +168,9 @@ pub struct Args {
     #[command(flatten)]
     options: Subset<PodOptions>,
 
+    #[command(flatten)]
+    components: Subset<Components>,
+
     /// Add a PodMonitor, alert rules and a Grafana dashboard, for the Prometheus operator
     #[arg(long, help_heading = "Output")]
     monitoring: bool,
@@ -211,8 +216,16 @@ impl Args {
             (None, false) => None,
         };
         if let Some(config) = &self.config {
-            let flags =
-                Options { config_file: Some(config.clone()), broker, ..Options::clone(&self.options) };
+            let from = Options::clone(&self.components);
+            let flags = Options {
+                config_file: Some(config.clone()),
+                broker,
+                behaviour_key: from.behaviour_key,
+                downloads: from.downloads,
+                download_time: from.download_time,
+                plain_http: from.plain_http,
+                ..Options::clone(&self.options)
+            };
             return resolve(&flags);
         }
         if self.options.sha256.is_some() && self.behaviour.len() > 1 {
@@ -223,7 +236,8 @@ impl Args {
         let groups = Options { groups: self.groups()?, ..Options::default() };
         // The only group has it.
         let flags = Options { sha256: None, broker, ..Options::clone(&self.options) };
-        resolve_file(&flags, groups, Path::new(""), "", &FaultModels::default())
+        let models = FaultModels::default().with_fetcher(fetcher_of_flags(&self.components)?);
+        resolve_file(&flags, groups, Path::new(""), "", &models)
     }
 
     fn groups(&self) -> Result<Vec<GroupEntry>, ConfigError> {
@@ -234,11 +248,13 @@ impl Args {
     }
 
     fn group(&self, text: &str, default: DeviceCount) -> Result<GroupEntry, ConfigError> {
+        // The query of a URL may have an equals sign, too.
+        let is_count = |count: &str| !has_scheme(text) || count.bytes().all(|byte| byte.is_ascii_digit());
         let (behaviour, DeviceCount(replicas)) = match text.rsplit_once('=') {
-            Some((behaviour, count)) => {
+            Some((behaviour, count)) if is_count(count) => {
                 (behaviour, count.parse().map_err(|problem| invalid("--behaviour", problem))?)
             }
-            None => (text, default),
+            _ => (text, default),
         };
         let DeviceCount(devices) = self.devices;
         let count = replicas.checked_mul(devices).ok_or_else(|| {

@@ -16,3 +16,4 @@ mod loading;
 mod models;
 mod promises;
 mod wasi;
+mod wit_package;

@@ -160,6 +160,8 @@ impl PlanState<'_> {
         changed.config.extend(config);
         if let Some(source) = source {
             self.sources.push(source.clone());
+            // The group's own hash is that of its earlier behaviour.
+            changed.sha256 = source.pin().map(str::to_owned);
             changed.behaviour = source;
         }
         changed.layout().map_err(|error| at(&format!("{action}.config.{}", error.field), error.problem))?;

@@ -24,7 +24,7 @@ pub struct Configure {
     /// Values of the configuration that change; the others stay.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Value>,
-    /// Another behaviour: a built-in one, a file, or a folder.
+    /// Another behaviour: a built-in one, a file, a folder, or a reference to a registry or a URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behaviour: Option<String>,
 }

@@ -16,6 +16,7 @@ use super::step::Step;
 use super::target::{ApplyResult, Target};
 use crate::config::Group;
 use crate::config::values::Sha256Pin;
+use crate::source::Source;
 
 /// Gives a whole group, or some of its devices, another version of the behaviour. The devices keep their state and their
 /// sessions.
@@ -36,7 +37,7 @@ pub struct Swap {
     /// Only this number of devices, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// The other version, or another behaviour: a built-in one, a file, or a folder.
+    /// The other version, or another behaviour: a built-in one, a file, a folder, or a reference to a registry or a URL.
     pub behaviour: String,
     /// SHA-256 that the component must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,17 +70,27 @@ impl TimelineAction for Swap {
         plan.check_group(&self.group).map_err(|problem| at("swap.group", problem))?;
         let source = plan.find_behaviour(&self.behaviour);
         let source = source.map_err(|problem| at("swap.behaviour", problem.to_string()))?;
+        let source = pinned(source, self.sha256.as_ref()).map_err(|problem| at("swap.sha256", problem))?;
         let selection = self.selection(occasion, plan)?;
-        let Self { group, config, trial: Span(trial), sha256, .. } = self.clone();
+        let Self { group, config, trial: Span(trial), .. } = self.clone();
         Ok(vec![Planned::deferred(occasion.at, move |plan| {
-            let mut group = plan.modified_group("swap", &group, config, Some(source))?;
-            // The group's own hash is that of its earlier behaviour.
-            group.sha256 = sha256.map(|pin| pin.0);
+            let group = plan.modified_group("swap", &group, config, Some(source))?;
             if selection.is_none() {
                 plan.groups.insert(group.name.clone(), group.clone());
             }
             Ok(SwapBehaviour { group, trial, selection })
         })])
+    }
+}
+
+/// A source with the digest that the swap demands.
+fn pinned(source: Source, pin: Option<&Sha256Pin>) -> Result<Source, String> {
+    match (pin, source.pin()) {
+        (None, _) => Ok(source),
+        (Some(Sha256Pin(pin)), Some(own)) if own != pin => {
+            Err(format!("the name of the behaviour demands {own}; give one of them"))
+        }
+        (Some(Sha256Pin(pin)), _) => Ok(source.pinned(pin.parse()?)),
     }
 }
 

@@ -23,7 +23,7 @@ use super::values::{Capability, DeviceCount, Sha256Pin};
 pub struct GroupEntry {
     /// Name of the group, and prefix of its devices' names; the behaviour's name by default.
     pub name: Option<DeviceId>,
-    /// A built-in behaviour, a file, or a folder.
+    /// A built-in behaviour, a file, a folder, or a reference to a registry or a URL.
     pub behaviour: String,
     /// The number of devices; 1 by default.
     pub count: Option<DeviceCount>,

@@ -58,7 +58,8 @@ use crate::schema::accept_alias;
 #[serde(default, deny_unknown_fields)]
 #[schemars(transform = |schema: &mut Schema| accept_alias(schema, "group", "groups"))]
 pub struct Options {
-    /// A built-in behaviour, a .wasm file, or a folder with one [default: heartbeat]
+    /// A built-in behaviour, a .wasm file, a folder with one, oci://REGISTRY/NAME:TAG or an https URL; with @sha256:HASH at
+    /// its end only that one [default: heartbeat]
     #[arg(env = "WASMOTE_BEHAVIOUR")]
     pub behaviour: Option<String>,
 
@@ -175,6 +176,34 @@ pub struct Options {
     /// SHA-256 that the behaviour must have; another one is refused, also during the run [default: any]
     #[arg(long, env = "WASMOTE_SHA256", value_name = "HASH", help_heading = "Fleet")]
     pub sha256: Option<Sha256Pin>,
+
+    /// Public key of minisign, or the file with one: behaviours that are not built in need a signature by it [default: none]
+    #[arg(long, env = "WASMOTE_BEHAVIOUR_KEY", value_name = "KEY", help_heading = "Components")]
+    pub behaviour_key: Option<String>,
+
+    /// Folder in which components from registries and URLs are kept [default: ~/.cache/wasmote/downloads]
+    #[arg(long, env = "WASMOTE_DOWNLOADS", value_name = "DIR", help_heading = "Components")]
+    pub downloads: Option<PathBuf>,
+
+    /// Time for one download [default: 2m]
+    #[arg(
+        long,
+        env = "WASMOTE_DOWNLOAD_TIME",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "Components"
+    )]
+    pub download_time: Option<DurationValue>,
+
+    /// Hosts of registries and URLs that are asked without TLS, as NAME or NAME:PORT [default: localhost]
+    #[arg(
+        long,
+        env = "WASMOTE_PLAIN_HTTP",
+        value_name = "HOST",
+        help_heading = "Components",
+        value_delimiter = ','
+    )]
+    pub plain_http: Vec<String>,
 
     /// The broker: `embedded`, mqtt://HOST[:PORT], mqtts://HOST[:PORT], ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH
     /// [default: embedded]
@@ -361,6 +390,16 @@ pub struct Options {
         value_delimiter = ','
     )]
     pub http_hosts: Vec<String>,
+
+    /// Hosts from which clients of the API may have this host fetch a behaviour, as NAME or NAME:PORT [default: none]
+    #[arg(
+        long,
+        env = "WASMOTE_HTTP_FETCH_FROM",
+        value_name = "HOST",
+        help_heading = "HTTP API",
+        value_delimiter = ','
+    )]
+    pub http_fetch_from: Vec<String>,
 
     /// Maximum number of connections; one address may hold three quarters of them [default: 100]
     #[arg(

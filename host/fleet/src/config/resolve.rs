@@ -5,6 +5,7 @@
 
 mod broker_limits;
 mod connection;
+pub mod fetch;
 mod groups;
 pub mod http;
 mod identity;
@@ -17,6 +18,7 @@ use serde_json::Map;
 use wasmote_engine::cache::Cache;
 use wasmote_engine::compile_process::CompileLimits;
 use wasmote_live::credentials::CredentialStore;
+use wasmote_registry::reference::has_scheme;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
@@ -234,13 +236,23 @@ fn load<'a>(flags: &'a Options, path: &'a Path) -> Result<Layers<'a>, ConfigErro
     Ok(Layers { given, folder, name, models: FaultModels::default(), credentials: Arc::default() })
 }
 
+/// A path of a file, relative to its folder, or a reference.
+fn in_folder(folder: &Path, file: &Path) -> PathBuf {
+    if file.to_str().is_some_and(has_scheme) { file.to_owned() } else { folder.join(file) }
+}
+
 /// Loads all components that flags and file name.
 fn fault_models(layers: &Layers<'_>) -> Result<FaultModels, ConfigError> {
-    let from_file =
-        layers.given.file.fault_models.iter().map(|(name, file)| (name.clone(), layers.folder.join(file)));
+    let from_file = layers
+        .given
+        .file
+        .fault_models
+        .iter()
+        .map(|(name, file)| (name.clone(), in_folder(layers.folder, file)));
     let from_flags =
         layers.given.flags.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
-    let models = FaultModels::named(from_file.chain(from_flags).collect());
+    let models =
+        FaultModels::named(from_file.chain(from_flags).collect()).with_fetcher(fetch::fetcher(layers)?);
     models
         .load_named()
         .map_err(|(name, problem)| ConfigError::invalid(format!("--fault-model {name}"), problem))?;

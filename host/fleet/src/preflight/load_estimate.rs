@@ -10,7 +10,6 @@ use serde_json::Value;
 use wasmote_sim::faults::span::Span;
 
 use crate::config::{Group, Settings};
-use crate::source::Source;
 
 /// Deliveries per second that broker and fleet sustain on a laptop.
 const MAX_MESSAGES_PER_SECOND: f64 = 5_000.0;
@@ -29,7 +28,7 @@ fn span(group: &Group, key: &str, default: Duration) -> Option<Duration> {
 }
 
 fn warning(group: &Group) -> Option<String> {
-    if group.behaviour != Source::Builtin("heartbeat".into()) {
+    if group.behaviour.builtin() != Some("heartbeat") {
         return None;
     }
     let devices = f64::from(group.count);

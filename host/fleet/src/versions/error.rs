@@ -4,6 +4,8 @@ use wasmote_engine::LoadError;
 use wasmote_live::fleet::{FleetError, RolloutError};
 use wasmote_mqtt::device_id::DeviceId;
 
+use wasmote_registry::error::{FetchError, SignatureError};
+
 use crate::blueprints::BlueprintError;
 use crate::component_file::ComponentFileError;
 use crate::source::SourceError;
@@ -60,6 +62,17 @@ pub enum UpdateError {
     /// The component is not a behaviour for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A registry or a server does not give the component.
+    #[error("cannot use `{reference}`: {problem}")]
+    Fetch {
+        /// The reference.
+        reference: String,
+        /// The reason.
+        problem: FetchError,
+    },
+    /// The signature is missing or wrong.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The new version failed on a canary.
     #[error("the canary `{device}` failed: {problem}")]
     Canary {

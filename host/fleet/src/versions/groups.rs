@@ -15,7 +15,7 @@ use wasmote_live::status::DeviceStatus;
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::{PowerState, Upgrade};
 
-use super::{RunningBehaviour, UpdateError, UpdateEvent, Versions};
+use super::{NewVersion, RunningBehaviour, UpdateError, UpdateEvent, Versions};
 use crate::blueprints::added_devices;
 use crate::component_info::ComponentInfo;
 use crate::config::{Group, Settings};
@@ -68,6 +68,8 @@ fn unknown(name: &str) -> UpdateError {
 pub struct GroupChange {
     /// Name and bytes of another component, plain or packed with gzip.
     pub component: Option<(String, Vec<u8>)>,
+    /// Signature of the component.
+    pub signature: Option<String>,
     /// SHA-256 that the component must have. It replaces the pin of the group, which is for its earlier component.
     pub sha256: Option<String>,
     /// The whole configuration.
@@ -139,7 +141,10 @@ impl Versions {
                 group.sha256 = pin.clone();
                 // Only the name of the source is used.
                 group.behaviour = Source::File(format!("{behaviour}.wasm").into());
-                self.load(&behaviour, bytes, pin.into_iter().collect()).await?.0
+                let pins = pin.into_iter().collect();
+                let version =
+                    NewVersion { bytes, pins, signature: change.signature, ..NewVersion::default() };
+                self.load(&behaviour, version).await?.0
             }
             None => changeable.component(&group.behaviour.name())?,
         };

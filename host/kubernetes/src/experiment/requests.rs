@@ -83,7 +83,7 @@ impl<'a> FleetRequests<'a> {
             "trial": humantime::format_duration(change.trial).to_string(),
         });
         if change.with_component {
-            let bytes = group.behaviour.read()?;
+            let bytes = group.behaviour.read(&self.fleet.fetcher)?;
             body["behaviour"] = group.behaviour.name().into();
             body["sha256"] = sha256(&bytes).into();
             body["component"] = gzip::packed_base64(&bytes).into();

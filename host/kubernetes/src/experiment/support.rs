@@ -7,6 +7,7 @@ use wasmote_fleet::actions::pods::PodFleet;
 use wasmote_fleet::actions::step::Step;
 use wasmote_fleet::blueprints::all_identities;
 use wasmote_fleet::fault_registry::FaultRegistry;
+use wasmote_registry::fetcher::Fetcher;
 
 use super::{ClusterError, Options};
 use crate::manifests::fleet::faults_request;
@@ -48,15 +49,15 @@ fn check_timeline(point: &Point, options: &Options) -> Result<(), String> {
     let mut pods = PodFleet { identities, seed: settings.seed, faults: FaultRegistry::new(settings) };
     for (_, step) in &point.timeline.steps {
         check_step(&**step, &mut pods, point)?;
-        check_memory(&**step, options)?;
+        check_memory(&**step, options, settings.models.fetcher())?;
     }
     Ok(())
 }
 
 /// Checks that pods have the memory to compile the behaviour that a step gives them: only their first behaviour is compiled by
 /// an init container.
-fn check_memory(step: &dyn Step, options: &Options) -> Result<(), String> {
-    let (Some(needed), Some(memory)) = (memory_of_step(step, options)?, &options.memory) else {
+fn check_memory(step: &dyn Step, options: &Options, fetcher: &Fetcher) -> Result<(), String> {
+    let (Some(needed), Some(memory)) = (memory_of_step(step, options, fetcher)?, &options.memory) else {
         return Ok(());
     };
     match (memory.value() as u64) < needed {
@@ -72,9 +73,9 @@ fn check_memory(step: &dyn Step, options: &Options) -> Result<(), String> {
 }
 
 /// Memory of a pod that compiles the behaviour of a step, in bytes; `None` if the step has none.
-fn memory_of_step(step: &dyn Step, options: &Options) -> Result<Option<u64>, String> {
+fn memory_of_step(step: &dyn Step, options: &Options, fetcher: &Fetcher) -> Result<Option<u64>, String> {
     let Some(group) = step.changed_group() else { return Ok(None) };
-    let bytes = group.behaviour.read().map_err(|problem| problem.to_string())?;
+    let bytes = group.behaviour.read(fetcher).map_err(|problem| problem.to_string())?;
     // Pods refuse a component without an estimate, and say why.
     let estimate = estimate_of(&bytes).ok();
     Ok(estimate
@@ -86,8 +87,9 @@ pub fn memory_limit(point: &Point, options: &Options) -> Option<Quantity> {
     if options.memory.is_some() {
         return options.memory.clone();
     }
-    let steps = point.timeline.steps.iter();
-    let needed = steps.filter_map(|(_, step)| memory_of_step(&**step, options).ok().flatten()).max()?;
+    let (steps, fetcher) = (point.timeline.steps.iter(), point.settings.models.fetcher());
+    let needed =
+        steps.filter_map(|(_, step)| memory_of_step(&**step, options, fetcher).ok().flatten()).max()?;
     (needed > memory::DEFAULT_BYTES).then(|| Quantity::memory(needed))
 }
 

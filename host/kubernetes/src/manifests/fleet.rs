@@ -5,9 +5,10 @@ use wasmote_fleet::config::values::Switch;
 use wasmote_fleet::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settings};
 use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
 use wasmote_fleet::sha256::sha256;
-use wasmote_fleet::source::Source;
+use wasmote_fleet::source::{Source, SourceError};
 use wasmote_fleet::strip_nulls::remove_nulls;
 use wasmote_fleet::topology;
+use wasmote_registry::fetcher::Fetcher;
 use wasmote_sim::faults::component::ComponentSpec;
 use wasmote_sim::faults::document::{FaultEntry, FaultSpec};
 use wasmote_sim::faults::partition::PartitionSpec;
@@ -30,6 +31,8 @@ pub struct FleetManifests {
     pub components: Vec<MountedComponent>,
     /// Environment of all pods.
     pub common_env: Vec<(&'static str, String)>,
+    /// Reads the components.
+    pub fetcher: Fetcher,
 }
 
 /// Devices with one behaviour.
@@ -87,7 +90,8 @@ pub struct MountedComponent {
 impl FleetManifests {
     /// Creates the pods of a fleet. A group's number of devices is the total over all its pods.
     pub fn new(settings: &Settings, options: DeployOptions) -> Result<Self, ManifestError> {
-        let mut behaviours = Behaviours::default();
+        let fetcher = settings.models.fetcher();
+        let mut behaviours = Behaviours { known: Vec::new(), fetcher };
         let mut groups = Vec::new();
         for group in &settings.groups {
             let behaviour = behaviours.of(group, &options)?;
@@ -96,14 +100,22 @@ impl FleetManifests {
             let component = behaviour.map(|found| &*found.bytes);
             groups.push(pod_group(settings, group, config_map, component, &options)?);
         }
-        let components = behaviours.0.into_iter().filter_map(|behaviour| behaviour.mounted).collect();
-        Ok(Self { common_env: common_environment(settings, &options), options, groups, components })
+        let components = behaviours.known.into_iter().filter_map(|behaviour| behaviour.mounted).collect();
+        Ok(Self {
+            common_env: common_environment(settings, &options),
+            options,
+            groups,
+            components,
+            fetcher: fetcher.clone(),
+        })
     }
 }
 
 /// Behaviours of a fleet, each read once, so that the bytes that are checked are those that are deployed.
-#[derive(Default)]
-struct Behaviours(Vec<KnownBehaviour>);
+struct Behaviours<'a> {
+    known: Vec<KnownBehaviour>,
+    fetcher: &'a Fetcher,
+}
 
 struct KnownBehaviour {
     source: Source,
@@ -112,7 +124,7 @@ struct KnownBehaviour {
     mounted: Option<MountedComponent>,
 }
 
-impl Behaviours {
+impl Behaviours<'_> {
     /// The behaviour of a group. `None` if only an image has it.
     fn of(
         &mut self,
@@ -121,18 +133,18 @@ impl Behaviours {
     ) -> Result<Option<&KnownBehaviour>, ManifestError> {
         // With an image, a built-in behaviour is only the default value of an option.
         let is_volume = matches!(options.behaviour, BehaviourMount::Volume(_));
-        if is_volume && group.behaviour.file().is_none() {
+        if is_volume && group.behaviour.builtin().is_some() {
             return Ok(None);
         }
-        let position = match self.0.iter().position(|known| known.source == group.behaviour) {
+        let position = match self.known.iter().position(|known| known.source == group.behaviour) {
             Some(position) => position,
             None => {
                 let known = self.read(&group.behaviour, options)?;
-                self.0.push(known);
-                self.0.len() - 1
+                self.known.push(known);
+                self.known.len() - 1
             }
         };
-        let known = &self.0[position];
+        let known = &self.known[position];
         // Pods check every pin too. The component of an image is known to them alone.
         match &group.sha256 {
             Some(wanted) if !is_volume && sha256(&known.bytes) != *wanted => Err(ManifestError::Pinned {
@@ -145,7 +157,12 @@ impl Behaviours {
     }
 
     fn read(&self, source: &Source, options: &DeployOptions) -> Result<KnownBehaviour, ManifestError> {
-        let bytes = source.read()?;
+        let bytes = source.read(self.fetcher).map_err(|problem| match problem {
+            SourceError::Pinned { name, wanted, found } => {
+                ManifestError::Pinned { behaviour: name, wanted, found }
+            }
+            problem => problem.into(),
+        })?;
         let mounted = match options.behaviour {
             BehaviourMount::ConfigMap => Some(mounted_component(source, &bytes, options.hashed_config_maps)?),
             BehaviourMount::Program | BehaviourMount::Volume(_) => None,
@@ -154,7 +171,7 @@ impl Behaviours {
             let same = |known: &&KnownBehaviour| {
                 known.mounted.as_ref().is_some_and(|other| other.name == component.name)
             };
-            self.0.iter().find(same).map(|_| component.name.to_string())
+            self.known.iter().find(same).map(|_| component.name.to_string())
         };
         match mounted.as_ref().and_then(named) {
             Some(name) => Err(ManifestError::SameName { name }),
@@ -203,11 +220,9 @@ fn pod_group(
         });
     }
     let behaviour = match &options.behaviour {
-        BehaviourMount::Program => match &group.behaviour {
-            Source::Builtin(name) => name.clone(),
-            Source::File(path) | Source::Folder { file: path, .. } => {
-                return Err(ManifestError::NotBuiltIn { path: path.display().to_string() });
-            }
+        BehaviourMount::Program => match group.behaviour.builtin() {
+            Some(name) => name.to_owned(),
+            None => return Err(ManifestError::NotBuiltIn { path: group.behaviour.display_name() }),
         },
         BehaviourMount::ConfigMap | BehaviourMount::Volume(_) => BEHAVIOUR_FOLDER.into(),
     };

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::anyhow;
 use wasmote_engine::Engine;
 use wasmote_fleet::component_info::{CompileMemory, ComponentInfo};
+use wasmote_fleet::config::options::subset::{Components, Subset};
+use wasmote_fleet::config::resolve::fetch::fetcher_of_flags;
 use wasmote_fleet::config::resolve::limits_of_flags;
 use wasmote_fleet::key_value::Assignments;
 use wasmote_fleet::source::Source;
@@ -17,7 +19,7 @@ use crate::exit::Exit;
 /// Arguments of `wasmote behaviours inspect`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A built-in behaviour or fault model, a .wasm file, or a folder with one
+    /// A built-in behaviour or fault model, a .wasm file, a folder with one, oci://REGISTRY/NAME:TAG or an https URL
     behaviour: String,
     /// Print JSON
     #[arg(long)]
@@ -25,14 +27,17 @@ pub struct Args {
     /// Check against another limit of a device than the default, such as memory_bytes=33554432
     #[arg(long, value_name = "KEY=VALUE")]
     limit: Vec<Assignments>,
+    #[command(flatten)]
+    components: Subset<Components>,
 }
 
 /// Shows the component.
 pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let source = Source::find(&args.behaviour, Path::new("")).map_err(Failure::usage)?;
-    let inspection = inspect_source(&source, engine)?;
+    let fetcher = fetcher_of_flags(&args.components).map_err(Failure::usage)?;
+    let inspection = inspect_source(&source, engine, &fetcher)?;
     let checked = inspection.check_limits(&*limits_of_flags(&args.limit).map_err(Failure::usage)?);
-    let info = ComponentInfo::new(&source, inspection);
+    let info = ComponentInfo::new(source.described(&fetcher), inspection);
     if args.json {
         print_json(&info)?;
     } else {

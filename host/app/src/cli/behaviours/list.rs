@@ -7,6 +7,7 @@ use wasmote_fleet::builtins;
 use wasmote_fleet::component_info::ComponentInfo;
 use wasmote_fleet::source::{Source, list_components};
 use wasmote_fleet::term::{STRONG, to_stdout};
+use wasmote_registry::fetcher::Fetcher;
 
 use super::{inspect_source, print_json};
 use crate::cli::Failure;
@@ -37,7 +38,7 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let mut components = Vec::new();
     let mut problems = 0;
     for source in &sources {
-        match inspect_source(source, engine) {
+        match inspect_source(source, engine, &Fetcher::default()) {
             Ok(inspection) => components.push(ComponentInfo::new(source, inspection)),
             Err(problem) => {
                 problems += 1;

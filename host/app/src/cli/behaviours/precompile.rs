@@ -7,8 +7,9 @@ use wasmote_engine::cache::{Cache, PrecompileError};
 use wasmote_engine::compile_process::CompileProcess;
 use wasmote_engine::{CompileMode, Engine};
 use wasmote_fleet::builtins;
-use wasmote_fleet::config::options::subset::{Selection, Subset};
+use wasmote_fleet::config::options::subset::{Components, Selection, Subset};
 use wasmote_fleet::config::resolve::compile_limits_of_flags;
+use wasmote_fleet::config::resolve::fetch::fetcher_of_flags;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::term::{WARNING, to_stderr, to_stdout};
 
@@ -26,7 +27,7 @@ impl Selection for CompileOptions {
 /// Arguments of `wasmote behaviours precompile`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Built-in behaviours, .wasm files, or folders with one [default: all built-in ones]
+    /// Built-in behaviours, .wasm files, folders with one, oci://REGISTRY/NAME:TAG or https URLs [default: all built-in ones]
     behaviours: Vec<String>,
     /// Folder for the compiled code, which `wasmote run --precompiled` reads; it is created if it is missing. It must belong
     /// to root or to the user that runs wasmote, and other users must not have write access. Code that is there and fits is
@@ -35,6 +36,8 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     limits: Subset<CompileOptions>,
+    #[command(flatten)]
+    components: Subset<Components>,
 }
 
 /// Compiles the components.
@@ -47,8 +50,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         true => builtins::all().map(|builtin| Source::Builtin(builtin.name.into())).collect(),
         false => named.collect::<Result<_, _>>().map_err(Failure::usage)?,
     };
+    let fetcher = fetcher_of_flags(&args.components).map_err(Failure::usage)?;
     for source in sources {
-        let bytes = source.read().map_err(Failure::failed)?;
+        let bytes = source.read(&fetcher).map_err(Failure::failed)?;
         let written = engine.precompile(&source.name(), &bytes, &args.out);
         let written = written.map_err(|problem| failure(&source, &problem))?;
         if let Some(warning) = written.warning {

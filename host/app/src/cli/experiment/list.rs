@@ -7,6 +7,7 @@ use wasmote_experiment::source::{PlanSource, SHIPPED, local_plans};
 use wasmote_fleet::document::Format;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{STRONG, json_to_stdout, to_stderr, to_stdout};
+use wasmote_registry::fetcher::Fetcher;
 
 use crate::cli::Failure;
 use crate::exit::Exit;
@@ -34,7 +35,8 @@ struct PlanInfo {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut plans = Vec::new();
     for (name, path) in local_plans() {
-        match PlanSource::read(&path).and_then(|source| plan_info(name, path.display().to_string(), &source))
+        match PlanSource::read(&path, &Fetcher::default())
+            .and_then(|source| plan_info(name, path.display().to_string(), &source))
         {
             Ok(plan) => plans.push(plan),
             Err(problem) => to_stderr(format_args!("{problem}")),
@@ -42,7 +44,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
     for (name, text) in SHIPPED {
         if !plans.iter().any(|plan| plan.name == name) {
-            let source = PlanSource::parse(text, Format::Toml, name, Path::new(""));
+            let source = PlanSource::parse(text, Format::Toml, name, Path::new(""), &Fetcher::default());
             plans.push(
                 source
                     .and_then(|it| plan_info(name.into(), "built-in".into(), &it))

@@ -20,11 +20,13 @@ use wasmote_experiment::results::{ResultsWriter, cores};
 use wasmote_experiment::source::PlanSource;
 use wasmote_fleet::config::compile_cache;
 use wasmote_fleet::config::options::Options;
-use wasmote_fleet::config::options::subset::{Live, Subset};
+use wasmote_fleet::config::options::subset::{Components, Live, Subset};
+use wasmote_fleet::config::resolve::fetch::fetcher_of_flags;
 use wasmote_fleet::config::values::{BrokerChoice, LogFormat, format_broker_url};
 use wasmote_fleet::logging;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::signals::Signals;
+use wasmote_fleet::source::Source;
 use wasmote_fleet::term::{ERROR, json_to_stdout, to_stderr};
 use wasmote_report::{self, ReportFiles};
 use wasmote_results::{RunEntry, Summary, TimeMode, write_atomically};
@@ -69,6 +71,8 @@ pub struct Args {
     time: TimeMode,
     #[command(flatten)]
     live: Subset<Live>,
+    #[command(flatten)]
+    components: Subset<Components>,
     /// Folder for results
     #[arg(short, long, value_name = "DIR", default_value = "results")]
     out: PathBuf,
@@ -186,10 +190,15 @@ fn run_plan(args: &Args) -> Result<Exit, Failure> {
         overrides.live = Options::clone(&args.live);
         logging::start(LogFormat::Text);
     }
-    let source = PlanSource::find(&args.plan).map_err(failure)?;
+    let fetcher = fetcher_of_flags(&args.components).map_err(Failure::usage)?;
+    let source = PlanSource::find(&args.plan, &fetcher).map_err(failure)?;
     wasmote_fleet::preflight::check_threads().map_err(Failure::failed)?;
     let engine = Engine::with_cache(compile_cache::of_environment()).map_err(Failure::failed)?;
     let experiment = Experiment::validated(source, &overrides, &engine).map_err(failure)?;
+    // In real time the log has it.
+    if args.time == TimeMode::Virtual {
+        fetched_lines(&experiment).into_iter().for_each(to_stderr);
+    }
     let mode = match args.time {
         TimeMode::Virtual => {
             ExecutionMode::Virtual(args.workers.map_or_else(cores, |workers| workers as usize))
@@ -213,6 +222,14 @@ fn run_plan(args: &Args) -> Result<Exit, Failure> {
         text_report::print(&experiment, &results, &summaries, &report);
     }
     Ok(report_verdict(results.manifest.complete, &summaries))
+}
+
+/// What the references of a plan are today.
+fn fetched_lines(experiment: &Experiment) -> Vec<String> {
+    let fetcher = experiment.source.models.fetcher();
+    let remote = experiment.inspections().into_iter();
+    let remote = remote.filter(|(source, _)| matches!(source.unpinned(), Source::Remote(_)));
+    remote.map(|(source, _)| format!("{} is {}", source.display_name(), source.described(fetcher))).collect()
 }
 
 fn json(results: &ResultsWriter, summaries: &[Summary], report: &ReportFiles) -> String {

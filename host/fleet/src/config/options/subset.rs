@@ -53,9 +53,18 @@ impl Selection for Live {
         "http_open",
         "http_private",
         "http_host",
+        "http_fetch_from",
         "http_connections",
         "http_rate",
     ];
+}
+
+/// Where components come from.
+#[derive(Clone, Debug)]
+pub enum Components {}
+
+impl Selection for Components {
+    const IDS: &[&str] = &["behaviour_key", "downloads", "download_time", "plain_http"];
 }
 
 /// The names of devices.

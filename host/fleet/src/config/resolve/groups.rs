@@ -12,7 +12,7 @@ use wasmote_sim::limits::Limits;
 use super::identity::{self, GroupDevices};
 use super::{CURRENT_DIR, Layers};
 use crate::config::file::GroupEntry;
-use crate::config::values::{Capability, DeviceCount};
+use crate::config::values::{Capability, DeviceCount, Sha256Pin};
 use crate::config::{ConfigError, Group};
 use crate::config_files::{self, FileError};
 use crate::document::explain;
@@ -72,7 +72,9 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
         (None, Some(name)) => (name.as_str(), layers.field("behaviour"), layers.folder),
         (None, None) => (DEFAULT_BEHAVIOUR, "BEHAVIOUR".into(), Path::new(CURRENT_DIR)),
     };
-    let behaviour = find(name, &setting, folder)?;
+    let pin = layers.get(|it| &it.sha256);
+    let behaviour = pinned(find(name, &setting, folder)?, pin, &setting)?;
+    let pin = behaviour.pin().map(str::to_owned);
     let name = flags.group_name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
     let given = layers.get(|it| &it.devices);
     let identity = identity::of_only_group(layers);
@@ -89,7 +91,7 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
         limits: limits(&file.limits, &Map::new(), &flags.limit)?,
         allow_hosts: layers.list(|it| &it.allow_hosts).into(),
         deny: denied(layers, &[]),
-        sha256: layers.get(|it| &it.sha256).map(|pin| pin.0),
+        sha256: pin,
         links: None,
     };
     checked(group, || "--device-config".into())
@@ -97,8 +99,10 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
 
 fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group, ConfigError> {
     let (flags, file) = (&layers.given.flags, &layers.given.file);
-    let behaviour =
-        find(&entry.behaviour, &layers.field(format!("group[{index}].behaviour")), layers.folder)?;
+    let setting = layers.field(format!("group[{index}].behaviour"));
+    let behaviour = find(&entry.behaviour, &setting, layers.folder)?;
+    let behaviour = pinned(behaviour, entry.sha256.clone(), &setting)?;
+    let pin = behaviour.pin().map(str::to_owned);
     let name = entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
     let identity = identity::of_group(layers, entry);
     let field = format!("group[{index}].identity");
@@ -115,7 +119,7 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
         limits: limits(&file.limits, &entry.limits, &flags.limit)?,
         allow_hosts: hosts(layers, entry),
         deny: denied(layers, &entry.deny),
-        sha256: entry.sha256.clone().map(|pin| pin.0),
+        sha256: pin,
         links: None,
     };
     checked(group, || layers.field(format!("group[{index}].config")))
@@ -133,6 +137,20 @@ fn checked(group: Group, setting: impl FnOnce() -> String) -> Result<Group, Conf
 
 fn find(name: &str, setting: &str, folder: &Path) -> Result<Source, ConfigError> {
     Source::find(name, folder).map_err(|problem| ConfigError::Behaviour { setting: setting.into(), problem })
+}
+
+/// A source with the digest that its group demands.
+fn pinned(source: Source, pin: Option<Sha256Pin>, setting: &str) -> Result<Source, ConfigError> {
+    let Some(Sha256Pin(pin)) = pin else { return Ok(source) };
+    match (source.pin(), pin.parse()) {
+        (Some(own), _) if own != pin => {
+            let problem =
+                format!("its name demands the SHA-256 {own}, and `sha256` demands {pin}; give one of them");
+            Err(ConfigError::invalid(setting, problem))
+        }
+        (_, Ok(digest)) => Ok(source.pinned(digest)),
+        (_, Err(problem)) => Err(ConfigError::invalid(setting, problem)),
+    }
 }
 
 fn hosts(layers: &Layers<'_>, group: &GroupEntry) -> Arc<[String]> {

@@ -23,6 +23,7 @@ pub(super) fn resolve(layers: &Layers<'_>) -> Result<HttpAccess, ConfigError> {
         open: layers.get(|it| &it.http_open).unwrap_or_default(),
         private: layers.get(|it| &it.http_private).unwrap_or_default(),
         hosts,
+        fetch_from: layers.list(|it| &it.http_fetch_from).to_vec(),
         connections: layers
             .get(|it| &it.http_connections)
             .map_or(HttpAccess::CONNECTIONS, |ConnectionLimit(count)| count),

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::{MAX_MESSAGES_PER_SECOND, count, span};
 use crate::config::Group;
-use crate::source::Source;
 use crate::topology::Links;
 
 /// Defaults of the behaviour `routing`.
@@ -31,7 +30,7 @@ struct GraphSize {
 /// A warning if the group runs `routing` and sends too many messages. The estimate leaves out retransmissions and
 /// triggered hellos.
 pub(super) fn warning(group: &Group) -> Option<String> {
-    if group.behaviour != Source::Builtin("routing".into()) {
+    if group.behaviour.builtin() != Some("routing") {
         return None;
     }
     let size = size(group.links.as_deref()?, &sink(group));

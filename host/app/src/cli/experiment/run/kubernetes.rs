@@ -13,6 +13,7 @@ use wasmote_experiment::progress::Totals;
 use wasmote_experiment::results::ResultsWriter;
 use wasmote_experiment::source::PlanSource;
 use wasmote_fleet::config::compile_cache;
+use wasmote_fleet::config::resolve::fetch::fetcher_of_flags;
 use wasmote_fleet::config::values::{DeviceCount, DurationValue};
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::signals::Signals;
@@ -123,7 +124,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
     let options = args.cluster.options()?;
     let overrides = Overrides::parse(&args.set, args.seeds).map_err(failure)?;
-    let source = PlanSource::find(&args.plan).map_err(failure)?;
+    let fetcher = fetcher_of_flags(&args.components).map_err(Failure::usage)?;
+    let source = PlanSource::find(&args.plan, &fetcher).map_err(failure)?;
     let engine = Engine::with_cache(compile_cache::of_environment()).map_err(Failure::failed)?;
     let experiment = Experiment::new(source, &overrides, &engine).map_err(failure)?;
     wasmote_kubernetes::experiment::support::check(&experiment, &options).map_err(cluster_failure)?;
