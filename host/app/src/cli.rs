@@ -3,6 +3,9 @@
 pub mod behaviours;
 pub mod build;
 pub mod certificates;
+pub mod completions;
+pub mod config;
+pub mod doctor;
 mod environment;
 pub mod experiment;
 pub mod fleet;
@@ -15,7 +18,7 @@ pub mod token;
 use std::fmt;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use wasmote_engine::compile_process;
 use wasmote_fleet::config::options::Options;
 use wasmote_fleet::printable::Printable;
@@ -88,6 +91,12 @@ enum Verb {
     /// Make certificates for tests: an authority, brokers and devices
     #[command(subcommand, before_help = certificates::EXAMPLES, after_help = certificates::NOTES)]
     Certificates(certificates::Verb),
+    /// Show the options of a run with their values and origins
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Check this machine for what a fleet needs, with a fix for each problem
+    #[command(before_help = doctor::EXAMPLES, after_help = doctor::NOTES, help_template = TEMPLATE)]
+    Doctor(Box<doctor::Args>),
     /// Run plans reproducibly in virtual time, or in real time
     #[command(subcommand)]
     Experiment(experiment::Verb),
@@ -103,9 +112,20 @@ enum Verb {
     /// Print the JSON Schema of a plan, a fault document, a fleet file or a project
     #[command(before_help = schema::EXAMPLES, after_help = schema::NOTES, help_template = TEMPLATE)]
     Schema(schema::Args),
+    /// Print the completions for a shell
+    #[command(before_help = completions::EXAMPLES, help_template = TEMPLATE)]
+    Completions(completions::Args),
+    /// Write manual pages
+    #[command(before_help = completions::MAN_EXAMPLES, help_template = TEMPLATE)]
+    Man(completions::ManArgs),
     /// Make a token for the HTTP API
     #[command(before_help = token::EXAMPLES, after_help = token::NOTES, help_template = TEMPLATE)]
     Token(token::Args),
+}
+
+/// The command line, for documentation and tests.
+pub fn command() -> Command {
+    Cli::command()
 }
 
 /// Runs the subcommand of the command line.
@@ -119,8 +139,10 @@ pub fn main() -> ExitCode {
     compile_process::enable();
     compiling::show();
     let command = environment::ignore_empty_variables(Cli::command());
-    let parsed = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = parsed.unwrap_or_else(|error| environment::with_variable_hint(error, command).exit());
+    let parsed = command.clone().try_get_matches();
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) =
+        parsed.unwrap_or_else(|error| environment::with_variable_hint(error, command).exit());
     let outcome = match cli.verb {
         None => {
             let _ = Cli::command().print_help();
@@ -130,6 +152,10 @@ pub fn main() -> ExitCode {
         Some(Verb::Behaviours(verb)) => behaviours::run(verb),
         Some(Verb::Build(args)) => build::run(&args),
         Some(Verb::Certificates(verb)) => certificates::run(verb),
+        Some(Verb::Completions(args)) => completions::run(args, Cli::command()),
+        Some(Verb::Config(verb)) => config::run(verb, &matches),
+        Some(Verb::Doctor(args)) => doctor::run(&args),
+        Some(Verb::Man(args)) => completions::man(&args, Cli::command()),
         Some(Verb::Experiment(verb)) => experiment::run(verb),
         Some(Verb::Fleet(args)) => fleet::run(&args),
         Some(Verb::Manifests(args)) => manifests::run(&args),

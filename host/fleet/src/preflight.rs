@@ -23,6 +23,11 @@ pub enum PreflightError {
     Interface(String),
 }
 
+/// Raises the limit of file descriptors of this process to its hard limit, and returns it.
+pub fn allowed_descriptors() -> u64 {
+    descriptors::raise_limit()
+}
+
 /// Refuses a run that cannot work and returns warnings about other problems.
 pub fn check(settings: &Settings) -> Result<Vec<String>, PreflightError> {
     descriptors::check(settings, descriptors::raise_limit())?;

@@ -4,9 +4,11 @@ mod behaviours;
 #[path = "../experiment/browser.rs"]
 mod browser;
 mod certificates;
+mod command_line;
 mod compile;
 mod compile_memory;
 mod components;
+mod doctor;
 mod embedded;
 mod failures;
 mod fleet;
