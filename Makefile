@@ -11,10 +11,12 @@
 #   make behaviours   build only the Wasm behaviours, into behaviours/built
 #   make configmaps   write the behaviours as ConfigMaps for Kubernetes, into behaviours/built/configmaps.yaml
 #   make wit-package  write the guest interface as a package for wkg, into behaviours/built/wit-registry
+#   make reference    write the chapters of the documentation that come from the code, into docs/reference
+#   make book         build the documentation as a book, into target/book   (with mdBook)
 #   make lint         formatting, clippy with warnings denied, and the structure of the code
 #   make clean        remove build results
 
-.PHONY: run test tools dependencies sbom determinism image-test bench bench-virtual behaviours configmaps wit-package test-tools browser lint clean help
+.PHONY: run test tools dependencies sbom determinism image-test bench bench-virtual behaviours configmaps wit-package reference book test-tools browser lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -58,6 +60,15 @@ configmaps: behaviours
 # The WIT as a package of wkg, in the layout of its local registries: NAMESPACE/NAME/VERSION.wasm.
 wit-package:
 	WASMOTE_WIT_REGISTRY=$(CURDIR)/behaviours/built/wit-registry $(CARGO) test --workspace --locked --test engine -- wit_package
+
+# The chapters of docs/reference, which a test compares with the code.
+reference: behaviours
+	WASMOTE_UPDATE=1 $(CARGO) test --workspace --locked --test e2e -- book::the_reference
+
+# mdBook is only needed here: `cargo install mdbook`, or one of its releases.
+book:
+	@command -v mdbook >/dev/null || { echo "mdBook is missing: cargo install mdbook --version 0.4.52 --locked" >&2; exit 1; }
+	mdbook build docs
 
 # The tests use an independent broker and independent clients.
 test-tools:
@@ -154,4 +165,4 @@ clean:
 	rm -rf behaviours/target behaviours/built
 
 help:
-	@sed -n '3,15s/^# *//p' Makefile
+	@sed -n '3,17s/^# *//p' Makefile

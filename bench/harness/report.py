@@ -98,7 +98,7 @@ def throughput(found):
                            "messages per core-second", "memory per device, KiB"], rows) + "\n"
         text += "".join(f"{name} was not measured: {why}.\n" for name, why in result["left_out"].items())
         commands = "\n".join(result["commands"].values())
-        text += f"\nCommands for QoS {min(result['qos'])}:\n\n```sh\n{commands}\n```\n\n"
+        text += f"\nCommands for QoS {min(result['qos'])}:\n\n<!-- not run: the benchmarks run them, on a machine of their own -->\n```sh\n{commands}\n```\n\n"
     return text
 
 

@@ -1,6 +1,7 @@
 //! End-to-end tests of the program with a real Mosquitto, independent clients and real signals.
 
 mod behaviours;
+mod book;
 #[path = "../experiment/browser.rs"]
 mod browser;
 mod certificates;
@@ -39,6 +40,7 @@ mod page_reader;
 mod program;
 mod project;
 mod recordings;
+mod reference;
 mod registry;
 mod schemathesis;
 mod silence;
