@@ -118,6 +118,45 @@ fn a_fleet_that_cannot_compile_its_behaviour_says_which_flag_helps() {
 }
 
 #[test]
+fn a_long_compilation_is_shown_and_happens_once_for_runs_and_experiments() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("slow.wasm"), with_functions(30, 300 << 10, ACCESSES)).expect("a file");
+    let plan =
+        "name = \"slow\"\nduration = \"2s\"\nseeds = [1]\n[[group]]\nbehaviour = \"slow.wasm\"\ncount = 1\n";
+    fs::write(folder.path().join("plan.toml"), plan).expect("a file");
+    let stderr_of = |args: &[&str]| {
+        let mut command = wasmote(args);
+        command.current_dir(folder.path()).env_remove("WASMOTE_CACHE").env("XDG_CACHE_HOME", folder.path());
+        let output = command.output().expect("it ran");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        stderr
+    };
+    let run = [
+        "run",
+        "slow.wasm",
+        "-n",
+        "1",
+        "--duration",
+        "2s",
+        "--http",
+        "127.0.0.1:0",
+        "--broker",
+        "embedded:0",
+    ];
+    // The memory suffices for one thread, which takes more than a second.
+    let run = [&run[..], &["--faults", "none", "--compile-memory", "640MiB"]].concat();
+    let first = stderr_of(&run);
+    assert!(first.contains("compiling `slow` ("), "{first}");
+    assert!(first.contains("; later starts find the code in the cache"), "{first}");
+    assert!(!stderr_of(&run).contains("compiling"));
+    assert!(!stderr_of(&["experiment", "run", "plan.toml", "--out", "out"]).contains("compiling"));
+    let results = fs::read_dir(folder.path().join("out")).expect("results").next().expect("a folder");
+    let results = results.expect("an entry").path();
+    assert!(!stderr_of(&["experiment", "verify", results.to_str().expect("UTF-8")]).contains("compiling"));
+}
+
+#[test]
 fn the_hidden_process_is_no_subcommand_for_users() {
     let output = wasmote(&["compile-component", "fast"]).output().expect("it ran");
     assert_eq!(output.status.code(), Some(2));

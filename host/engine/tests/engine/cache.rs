@@ -180,6 +180,36 @@ fn the_oldest_files_are_evicted_first() {
 }
 
 #[test]
+fn a_file_of_more_than_half_of_the_cache_displaces_no_other() {
+    let test_cache = TestCache::populated();
+    let size = fs::metadata(test_cache.file()).unwrap().len();
+    let load = |bytes: &[u8], max_bytes| {
+        let dir = Some(test_cache.folder.path().to_owned());
+        let cache = Cache { dir, max_bytes: Some(max_bytes), ..Cache::default() };
+        let component = Engine::with_cache(cache).unwrap().load("guest", bytes).unwrap();
+        (component.origin(), component.cache_warnings().iter().map(ToString::to_string).collect::<String>())
+    };
+    let other = guests::trapping().component();
+    let (_, warnings) = load(&other, size + size / 2);
+    assert!(warnings.contains("more than half of the") && warnings.contains("--cache-size"), "{warnings}");
+    let (_, warnings) = load(&other, size / 2);
+    assert!(warnings.contains("holds at most") && warnings.contains("--cache-size"), "{warnings}");
+    assert_eq!(test_cache.load().origin(), Origin::Cached);
+    assert_eq!(load(&other, 3 * size), (Origin::Compiled, String::new()));
+    assert_eq!(load(&other, 3 * size), (Origin::Cached, String::new()));
+    assert_eq!(test_cache.load().origin(), Origin::Cached);
+}
+
+#[test]
+fn code_in_use_is_deleted_last() {
+    let test_cache = TestCache::populated();
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    fs::File::options().write(true).open(test_cache.file()).unwrap().set_modified(long_ago).unwrap();
+    assert_eq!(test_cache.load().origin(), Origin::Cached);
+    assert!(fs::metadata(test_cache.file()).unwrap().modified().unwrap() > long_ago);
+}
+
+#[test]
 fn quick_code_is_cached_separately() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = guests::well_behaved().component();
