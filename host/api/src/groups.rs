@@ -187,7 +187,10 @@ async fn change(
         (bytes, None) => (bytes, signature, None),
     };
     if bytes.is_none() && config.is_none() {
-        return Err(ApiError::bad_request("component", "give `component`, `from` or `config`"));
+        return Err(ApiError::bad_request(
+            "component",
+            "give `component`, `config` or both; `from` can stand for `component`",
+        ));
     }
     let change = GroupChange {
         component: bytes.map(|bytes| (name, bytes)),
