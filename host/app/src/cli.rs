@@ -1,10 +1,12 @@
 //! Command line of the program, with a module for each subcommand.
 
 pub mod behaviours;
+pub mod bench;
 pub mod build;
 pub mod certificates;
 pub mod completions;
 pub mod config;
+pub mod dev;
 pub mod doctor;
 mod environment;
 pub mod experiment;
@@ -13,6 +15,7 @@ pub mod manifests;
 pub mod new;
 pub mod run;
 pub mod schema;
+pub mod test;
 pub mod token;
 
 use std::fmt;
@@ -85,6 +88,9 @@ enum Verb {
     /// List, inspect and precompile behaviours
     #[command(subcommand)]
     Behaviours(behaviours::Verb),
+    /// Measure time, fuel and memory of a behaviour's events
+    #[command(after_help = bench::NOTES)]
+    Bench(bench::Args),
     /// Build the component of a project
     #[command(after_help = build::NOTES)]
     Build(build::Args),
@@ -97,6 +103,9 @@ enum Verb {
     /// Check this machine for what a fleet needs, with a fix for each problem
     #[command(before_help = doctor::EXAMPLES, after_help = doctor::NOTES, help_template = TEMPLATE)]
     Doctor(Box<doctor::Args>),
+    /// Run a small fleet of a project, and swap in each change of its sources
+    #[command(after_help = dev::NOTES)]
+    Dev(Box<dev::Args>),
     /// Run plans reproducibly in virtual time, or in real time
     #[command(subcommand)]
     Experiment(experiment::Verb),
@@ -109,7 +118,7 @@ enum Verb {
     /// Write a project of your own behaviour or fault model, which builds, tests and runs as it is
     #[command(before_help = new::EXAMPLES, after_help = new::NOTES, help_template = TEMPLATE)]
     New(new::Args),
-    /// Print the JSON Schema of a plan, a fault document, a fleet file or a project
+    /// Print the JSON Schema of a plan, a fault document, a fleet file, a project or a scenario
     #[command(before_help = schema::EXAMPLES, after_help = schema::NOTES, help_template = TEMPLATE)]
     Schema(schema::Args),
     /// Print the completions for a shell
@@ -118,6 +127,9 @@ enum Verb {
     /// Write manual pages
     #[command(before_help = completions::MAN_EXAMPLES, help_template = TEMPLATE)]
     Man(completions::ManArgs),
+    /// Run the scenarios of a project: scripted tests of a behaviour in any language
+    #[command(before_help = test::EXAMPLES, after_help = test::NOTES, help_template = TEMPLATE)]
+    Test(Box<test::Args>),
     /// Make a token for the HTTP API
     #[command(before_help = token::EXAMPLES, after_help = token::NOTES, help_template = TEMPLATE)]
     Token(token::Args),
@@ -150,17 +162,20 @@ pub fn main() -> ExitCode {
         }
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Behaviours(verb)) => behaviours::run(verb),
+        Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Build(args)) => build::run(&args),
         Some(Verb::Certificates(verb)) => certificates::run(verb),
         Some(Verb::Completions(args)) => completions::run(args, Cli::command()),
         Some(Verb::Config(verb)) => config::run(verb, &matches),
         Some(Verb::Doctor(args)) => doctor::run(&args),
         Some(Verb::Man(args)) => completions::man(&args, Cli::command()),
+        Some(Verb::Dev(args)) => dev::run(&args),
         Some(Verb::Experiment(verb)) => experiment::run(verb),
         Some(Verb::Fleet(args)) => fleet::run(&args),
         Some(Verb::Manifests(args)) => manifests::run(&args),
         Some(Verb::New(args)) => new::run(&args),
         Some(Verb::Schema(args)) => schema::run(args),
+        Some(Verb::Test(args)) => test::run(&args),
         Some(Verb::Token(args)) => token::run(&args),
     };
     let mut exit = outcome.unwrap_or_else(|failure| failure.report());

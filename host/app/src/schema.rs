@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use wasmote_experiment::plan_file::PlanFile;
 use wasmote_fleet::config::options::Options;
 use wasmote_project::manifest::Manifest;
+use wasmote_project::scenario::document::Scenario;
 use wasmote_sim::faults::document::FaultDocument;
 
 /// A file that has a schema.
@@ -24,6 +25,8 @@ pub enum File {
     Fleet,
     /// The description of a project, `wasmote.toml`
     Project,
+    /// A scenario of `wasmote test`
+    Scenario,
 }
 
 impl File {
@@ -43,6 +46,10 @@ impl File {
             Self::Project => titled(
                 generator.into_root_schema_for::<Manifest>().to_value(),
                 "A project of a Wasmote behaviour",
+            ),
+            Self::Scenario => titled(
+                generator.into_root_schema_for::<Scenario>().to_value(),
+                "A scenario of a Wasmote behaviour",
             ),
             Self::Fleet => titled(generator.into_root_schema_for::<Options>().to_value(), "A Wasmote fleet"),
         }

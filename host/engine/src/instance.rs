@@ -1,6 +1,6 @@
 //! Instance of a behaviour, with its own store.
 
-use wasmote_sim::behaviour::{Behaviour, Trap, TrapKind};
+use wasmote_sim::behaviour::{Behaviour, CallCost, Trap, TrapKind};
 use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
 use wasmote_sim::limits::Limits;
@@ -122,6 +122,16 @@ impl Behaviour for Instance {
             self.call(context, |guest, store| guest.wasmote_device_behaviour().call_restore(store, saved));
         let limit = self.max_result_bytes;
         (context, outcome.and_then(|result| result.map_err(|reason| refused(reason, limit))))
+    }
+
+    /// The budgets of a call are set before it, so what is missing of them is its cost.
+    fn last_cost(&self) -> Option<CallCost> {
+        let host = self.store.data();
+        Some(CallCost {
+            fuel: self.fuel_per_call.saturating_sub(self.store.get_fuel().ok()?),
+            host_fuel: self.fuel_per_call.saturating_sub(host.fuel),
+            memory_bytes: host.limiter.used() as u64,
+        })
     }
 }
 

@@ -25,6 +25,11 @@ impl Limiter {
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
+
+    /// Bytes of all memories.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
 }
 
 impl ResourceLimiter for Limiter {

@@ -43,6 +43,22 @@ pub trait Behaviour: Send {
         let _ = saved;
         (context, Err(Trap::unsupported("restore")))
     }
+
+    /// What the last call cost, for measurements; `None` if that is not counted.
+    fn last_cost(&self) -> Option<CallCost> {
+        None
+    }
+}
+
+/// Cost of one call of a behaviour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCost {
+    /// Fuel of its own instructions.
+    pub fuel: u64,
+    /// Fuel of its calls to the host.
+    pub host_fuel: u64,
+    /// Bytes of linear memory that the instance has after it.
+    pub memory_bytes: u64,
 }
 
 impl<F> Behaviour for F

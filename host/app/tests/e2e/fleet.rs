@@ -27,7 +27,8 @@ impl Fleet {
         Self::of(wasmote_after(&limit, &["run", "--http", "127.0.0.1:0"]).args(args))
     }
 
-    fn of(command: &mut Command) -> Self {
+    /// Starts a command that runs a fleet, and reads its HTTP port from the log.
+    pub fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the program starts");
         let stderr = Lines::of(child.stderr.take().expect("a pipe"));
         let stdout = Lines::of(child.stdout.take().expect("a pipe"));

@@ -18,7 +18,7 @@ use wasmote_sim::http::HttpRequest;
 use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::VirtualTime;
-use wasmote_sim::virtual_time::observer::DeviceIndex;
+use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer};
 use wasmote_sim::virtual_time::options::Options;
 
 use super::{DeviceSnapshot, Driver, DriverResult, RunOutcome};
@@ -44,7 +44,7 @@ fn index(device: usize) -> DeviceIndex {
     DeviceIndex(u32::try_from(device).unwrap_or(u32::MAX))
 }
 
-impl Driver for VirtualTime<RunObserver> {
+impl<O: Observer> Driver for VirtualTime<O> {
     const TIME_MODE: TimeMode = TimeMode::Virtual;
     const POLL_INTERVAL: Duration = Duration::MAX;
 
