@@ -122,7 +122,8 @@ pub fn run_one(
     let point = &experiment.points[run_id.point];
     let progress = Progress::new(totals);
     let components = &experiment.components;
-    let context = RunContext { point, seed: run_id.seed, components, folder, progress: &progress };
+    let context =
+        RunContext { point, seed: run_id.seed, components, folder: Some(folder), progress: &progress };
     let outcome = match live_env {
         None => run(context),
         Some(live_env) => live_run::run(context, live_env),

@@ -12,20 +12,36 @@ use wasmote_sim::event::{Event, StartCause, StopReason};
 use wasmote_sim::layout::Layout;
 
 use super::delivery_tracker::DeliveryTracker;
+use super::invariant::monitor::Monitor;
 
-/// Delivery tracker that a run's devices share. In virtual time a run is one thread, so the lock is never contended.
+/// Delivery tracker that a run's devices share, and the monitor of the plan's invariants. In virtual time a run is one
+/// thread, so the locks are never contended.
 #[derive(Clone, Debug)]
-pub struct SharedTracker(Arc<Mutex<DeliveryTracker>>);
+pub struct SharedTracker {
+    tracker: Arc<Mutex<DeliveryTracker>>,
+    monitor: Option<Arc<Mutex<Monitor>>>,
+    watches_metrics: bool,
+}
 
 impl SharedTracker {
     /// Shares a tracker.
-    pub fn new(tracker: DeliveryTracker) -> Self {
-        Self(Arc::new(Mutex::new(tracker)))
+    pub fn new(tracker: DeliveryTracker, monitor: Option<Monitor>) -> Self {
+        Self {
+            tracker: Arc::new(Mutex::new(tracker)),
+            watches_metrics: monitor.as_ref().is_some_and(Monitor::uses_metrics),
+            monitor: monitor.map(|monitor| Arc::new(Mutex::new(monitor))),
+        }
     }
 
     /// Calls `access` with the locked tracker.
     pub fn with<T>(&self, access: impl FnOnce(&mut DeliveryTracker) -> T) -> T {
-        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        access(&mut self.tracker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Calls `access` with the locked monitor, if the plan has invariants.
+    pub fn with_monitor<T>(&self, access: impl FnOnce(&mut Monitor) -> T) -> Option<T> {
+        let monitor = self.monitor.as_ref()?;
+        Some(access(&mut monitor.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -89,6 +105,13 @@ impl InstrumentedBehaviour {
             let effects = context.effects().iter().filter(|effect| takes_effect(effect));
             effects.for_each(|effect| tracker.on_effect(device, effect, now, late));
         });
+        self.tracker.with_monitor(|monitor| {
+            for effect in context.effects().iter().filter(|effect| takes_effect(effect)) {
+                if let Effect::Publish(message) = effect {
+                    monitor.on_publish(device, message, now);
+                }
+            }
+        });
     }
 }
 
@@ -97,6 +120,7 @@ impl Behaviour for InstrumentedBehaviour {
         let device = self.device;
         if let Event::Message(message) = &event {
             self.tracker.with(|tracker| tracker.on_receive(device, message, context.now()));
+            self.tracker.with_monitor(|monitor| monitor.on_receive(device, message, context.now()));
         }
         // A new version's effects at its start take effect only after it has restored its state. Of an old version's
         // effects when it stops, only its messages take effect.
@@ -106,6 +130,10 @@ impl Behaviour for InstrumentedBehaviour {
         // The effects of an instance that trapped are discarded.
         if outcome.is_ok() && !is_swapped_in {
             self.record_effects(&context, |effect| !is_stopping || matches!(effect, Effect::Publish(_)));
+        }
+        if self.tracker.watches_metrics {
+            let now = context.now();
+            self.tracker.with_monitor(|monitor| monitor.on_metrics(device, context.metrics(), now));
         }
         (context, outcome)
     }

@@ -4,6 +4,7 @@
 //!
 //! * Plan. [`source`] finds and reads a plan file. [`plan_file`] is its document type, with the value types of
 //!   [`seeds`], [`range`] and [`threshold`]. [`schema`] has its JSON Schema.
+//!   [`invariant`] has the rules that must hold all the time, and [`hunt_table`] what a hunt may vary.
 //! * Points. [`sweep`] combines the swept values into points. [`plan`] checks the points and compiles their
 //!   behaviours, [`timeline`] orders the actions and phases, and `topology` computes the links between devices.
 //!   `dry_run` checks that behaviours accept their configuration, and `error_attribution` names the override or swept
@@ -34,7 +35,9 @@ pub mod effective_plan;
 mod error_attribution;
 pub mod execute;
 pub mod failures;
+pub mod hunt_table;
 pub mod instrumented;
+pub mod invariant;
 pub mod latencies;
 pub mod ledger_file;
 pub mod live_run;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,8 +131,8 @@ fn run_on(
     let versions = Arc::new(
         versions.with_factory(Arc::new(move |group, component| pending_updates.prepare(group, component))),
     );
-    let audit =
-        Arc::new(AuditTrail::new(fleet.clone(), observer.clone(), updates, context.folder.to_owned()));
+    let folder = context.folder.unwrap_or(Path::new(".")).to_owned();
+    let audit = Arc::new(AuditTrail::new(fleet.clone(), observer.clone(), updates, folder));
     let api =
         Api::with_audit(fleet, facts, versions, Arc::clone(&orchestrator.faults), Arc::clone(&audit) as _);
     let guard = runtime.enter();

@@ -30,6 +30,8 @@ use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::limits::Limits;
 
+use super::hunt_table::HuntTable;
+use super::invariant::InvariantEntry;
 use super::range::SweepEntry;
 use super::seeds::Seeds;
 use super::threshold::ThresholdEntry;
@@ -90,6 +92,12 @@ pub struct PlanFile {
     /// Conditions on the results.
     #[serde(default, alias = "threshold")]
     pub thresholds: Vec<ThresholdEntry>,
+    /// Rules about messages, connections and states that must hold all the time.
+    #[serde(default, alias = "invariants")]
+    pub invariant: Vec<InvariantEntry>,
+    /// What `wasmote experiment hunt` may vary.
+    #[serde(default)]
+    pub hunt: Option<HuntTable>,
     /// The first levels of every topic; `wasmote` by default.
     #[serde(default)]
     pub topic_root: Option<TopicRoot>,
@@ -114,6 +122,7 @@ pub struct PlanFile {
 fn accept_plan_aliases(schema: &mut Schema) {
     accept_alias(schema, "group", "groups");
     accept_alias(schema, "thresholds", "threshold");
+    accept_alias(schema, "invariant", "invariants");
 }
 
 fn five_seconds() -> Span {

@@ -137,6 +137,7 @@ impl Point {
             .map_err(|(field, problem)| invalid(&field, problem))?;
         check_threshold_scopes(&plan, &settings, &timeline)
             .map_err(|(field, problem)| invalid(&field, problem))?;
+        check_invariants(&plan, &settings).map_err(|(field, problem)| invalid(&field, problem))?;
         let epoch = epoch(plan.starts_at.as_deref()).map_err(|problem| invalid("starts_at", problem))?;
         Ok(Self { values, set, plan, settings, epoch, topology, timeline })
     }
@@ -227,6 +228,25 @@ fn check_threshold_scopes(
                 false => format!("no {what} is called `{name}`; there are `{}`{hint}", known.join("`, `")),
             };
             return Err((format!("thresholds[{index}]"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Rejects invariants of groups that do not exist, and several of one name.
+fn check_invariants(plan: &PlanFile, settings: &Settings) -> Result<(), (String, String)> {
+    let groups = || settings.groups.iter().map(|group| group.name.as_str());
+    for (index, entry) in plan.invariant.iter().enumerate() {
+        if let Some(name) = &entry.group
+            && !groups().any(|known| known == name)
+        {
+            let (known, hint) = (groups().collect::<Vec<_>>().join("`, `"), did_you_mean(name, groups()));
+            let problem = format!("no group is called `{name}`; there are `{known}`{hint}");
+            return Err((format!("invariant[{index}].group"), problem));
+        }
+        if plan.invariant[..index].iter().any(|other| other.name == entry.name) {
+            let problem = format!("`{}` is taken by an earlier invariant; write another name", entry.name);
+            return Err((format!("invariant[{index}].name"), problem));
         }
     }
     Ok(())

@@ -30,8 +30,10 @@ use wasmote_live::observer::FleetObserver;
 use wasmote_live::status::DeviceEvent;
 use wasmote_mqtt::broker::packet::{Reply, Request};
 use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
-use wasmote_results::{SwapRefusal, TimeMode};
+use wasmote_mqtt::topic::Topic;
+use wasmote_results::{InvariantOutcome, SwapRefusal, TimeMode, Violation};
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
@@ -59,14 +61,20 @@ pub struct Recorder {
     message_budget: u64,
     truncation_noted: bool,
     chain: Chain,
-    events: EventLog,
-    logs: DeviceLogs,
-    broker: BrokerLog,
+    /// The files; `None` if only the counts of the run are wanted.
+    files: Option<Files>,
     outages: Outages,
     routes: Routes,
     swap_refusals: Vec<SwapRefusal>,
     versions: VersionLog,
     problem: Option<io::Error>,
+}
+
+/// Files that grow with every event.
+struct Files {
+    events: EventLog,
+    logs: DeviceLogs,
+    broker: BrokerLog,
 }
 
 /// Observer of a run: the recorder with the delivery tracker, shared by the driver and the orchestrator. In virtual
@@ -79,8 +87,16 @@ pub struct RunObserver {
 }
 
 impl Recorder {
-    /// Creates the files in this folder, with at most `message_budget` per-message records.
-    pub fn new(folder: &Path, time_mode: TimeMode, message_budget: u64) -> io::Result<Self> {
+    /// Creates the files in this folder, with at most `message_budget` per-message records. Without a folder the
+    /// recorder writes no files and computes no digest.
+    pub fn new(folder: Option<&Path>, time_mode: TimeMode, message_budget: u64) -> io::Result<Self> {
+        let files = |folder: &Path| {
+            Ok::<_, io::Error>(Files {
+                events: EventLog::create(folder)?,
+                logs: DeviceLogs::create(folder)?,
+                broker: BrokerLog::create(folder)?,
+            })
+        };
         Ok(Self {
             time_mode,
             observes_broker: time_mode == TimeMode::Virtual,
@@ -89,9 +105,7 @@ impl Recorder {
             // If no per-message records are kept at all, no truncation note is needed.
             truncation_noted: message_budget == 0,
             chain: Chain::create(folder, time_mode)?,
-            events: EventLog::create(folder)?,
-            logs: DeviceLogs::create(folder)?,
-            broker: BrokerLog::create(folder)?,
+            files: folder.map(files).transpose()?,
             outages: Outages::default(),
             routes: Routes::default(),
             swap_refusals: Vec::new(),
@@ -103,17 +117,21 @@ impl Recorder {
     fn record(&mut self, at: Now, step: &TraceEvent<'_>) -> io::Result<()> {
         self.chain.add(at, step)?;
         match step {
-            TraceEvent::Notice(device, notice) => self.notice(at, *device, notice),
-            TraceEvent::Up(link, request) => self.broker.on_request(at, Connection::Device(*link), request),
-            TraceEvent::Down(link, reply) => self.broker.on_reply(at, Connection::Device(*link), reply),
+            TraceEvent::Notice(device, notice) => return self.notice(at, *device, notice),
+            TraceEvent::BrokerFault(transition) => self.outages.broker_fault(at.run, transition),
+            _ => {}
+        }
+        let Some(files) = &mut self.files else { return Ok(()) };
+        match step {
+            TraceEvent::Up(link, request) => files.broker.on_request(at, Connection::Device(*link), request),
+            TraceEvent::Down(link, reply) => files.broker.on_reply(at, Connection::Device(*link), reply),
             TraceEvent::BrokerFault(transition) => {
-                self.outages.broker_fault(at.run, transition);
-                self.broker.on_broker_fault(at, transition)?;
-                self.events.broker_fault(at, self.chain.steps(), transition)
+                files.broker.on_broker_fault(at, transition)?;
+                files.events.broker_fault(at, self.chain.steps(), transition)
             }
             TraceEvent::HostPublish(message) => {
-                self.broker.on_host_publish(at, message)?;
-                self.events.host_publish(at, self.chain.steps(), message)
+                files.broker.on_host_publish(at, message)?;
+                files.events.host_publish(at, self.chain.steps(), message)
             }
             _ => Ok(()),
         }
@@ -122,9 +140,9 @@ impl Recorder {
     fn notice(&mut self, at: Now, device: DeviceIndex, notice: &DeviceNotice) -> io::Result<()> {
         self.outages.notice(device.0, at.run, notice);
         self.routes.notice(device.0, at.run, notice);
-        if !self.observes_broker {
+        if let (false, Some(files)) = (self.observes_broker, &mut self.files) {
             let device = &self.devices[device.0 as usize];
-            self.broker.on_device_notice(at, device, notice)?;
+            files.broker.on_device_notice(at, device, notice)?;
         }
         if is_per_message(notice) && !self.take_message_budget(at)? {
             return Ok(());
@@ -134,9 +152,10 @@ impl Recorder {
         if let DeviceNotice::Swapped(change) | DeviceNotice::SwapRolledBack(change, _) = notice {
             self.versions.record(&identity, &change.to, at.run)?;
         }
+        let Some(files) = &mut self.files else { return Ok(()) };
         let happening = DeviceEvent::new(at, identity, notice.clone(), true);
-        self.events.notice(self.chain.steps(), &happening)?;
-        self.logs.notice(device.0 as usize, &happening)
+        files.events.notice(self.chain.steps(), &happening)?;
+        files.logs.notice(device.0 as usize, &happening)
     }
 }
 
@@ -152,17 +171,25 @@ impl Recorder {
             self.message_budget = left;
             return Ok(true);
         }
-        if !std::mem::replace(&mut self.truncation_noted, true) {
-            self.events.note(at, self.chain.steps(), "note", TRUNCATION_NOTE)?;
-            self.logs.note(at, TRUNCATION_NOTE);
+        if let (false, Some(files)) = (std::mem::replace(&mut self.truncation_noted, true), &mut self.files) {
+            files.events.note(at, self.chain.steps(), "note", TRUNCATION_NOTE)?;
+            files.logs.note(at, TRUNCATION_NOTE);
         }
         Ok(false)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.events.flush()?;
-        self.logs.flush()?;
-        self.broker.flush()
+        let Some(files) = &mut self.files else { return Ok(()) };
+        files.events.flush()?;
+        files.logs.flush()?;
+        files.broker.flush()
+    }
+
+    /// Writes an event without a device.
+    fn note(&mut self, at: Now, kind: &str, message: &str) {
+        let Some(files) = &mut self.files else { return };
+        let outcome = files.events.note(at, self.chain.steps(), kind, message);
+        self.problem = self.problem.take().or(outcome.err());
     }
 }
 
@@ -194,10 +221,11 @@ impl RunObserver {
     /// log.
     pub fn add(&self, identity: &Arc<Identity>, column: usize, version: &Version, at: Now) -> io::Result<()> {
         self.tracker.with(|tracker| tracker.add(identity.id.clone(), column));
+        self.tracker.with_monitor(|monitor| monitor.add(identity, at.run));
         let mut recorder = self.recorder();
         recorder.devices.push(Arc::clone(identity));
         recorder.versions.record(identity, version, at.run)?;
-        recorder.logs.add(identity, &version.name, at)
+        recorder.files.as_mut().map_or(Ok(()), |files| files.logs.add(identity, &version.name, at))
     }
 
     /// Records that a device has another version from now on, without a notice from the device.
@@ -229,22 +257,20 @@ impl RunObserver {
     pub fn set_broker(&self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
         let mut recorder = self.recorder();
         recorder.observes_broker = embedded;
-        recorder.broker.on_start(at, url, embedded)
+        recorder.files.as_mut().map_or(Ok(()), |files| files.broker.on_start(at, url, embedded))
     }
 
     /// Writes to the broker log.
     fn record_broker(&self, write: impl FnOnce(&mut BrokerLog, Now) -> io::Result<()>) {
         let mut recorder = self.recorder();
-        let outcome = write(&mut recorder.broker, wall_clock_now());
+        let Some(files) = &mut recorder.files else { return };
+        let outcome = write(&mut files.broker, wall_clock_now());
         recorder.problem = recorder.problem.take().or(outcome.err());
     }
 
     /// Records a change by a user, as text.
     pub fn record_edit(&self, at: Now, message: &str) {
-        let mut recorder = self.recorder();
-        let step = recorder.chain.steps();
-        let outcome = recorder.events.note(at, step, "edited", message);
-        recorder.problem = recorder.problem.take().or(outcome.err());
+        self.recorder().note(at, "edited", message);
     }
 
     /// Records a write error of a file of the run.
@@ -280,10 +306,10 @@ impl RunObserver {
         self.check()?;
         let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
-        recorder.broker.finish(at)?;
+        recorder.files.as_mut().map_or(Ok(()), |files| files.broker.finish(at))?;
         recorder.versions.flush()?;
         recorder.flush()?;
-        recorder.logs.finish()?;
+        recorder.files.as_mut().map_or(Ok(()), |files| files.logs.finish())?;
         let (outages, routes) = (std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes));
         Ok((outages, routes, std::mem::take(&mut recorder.swap_refusals)))
     }
@@ -306,6 +332,55 @@ impl RunObserver {
         {
             recorder.problem = Some(problem);
         }
+        drop(recorder);
+        self.monitor(at, step);
+    }
+
+    /// Passes a step to the monitor of the invariants, and records their violations as events.
+    fn monitor(&self, at: Now, step: &TraceEvent<'_>) {
+        let violations = self.tracker.with_monitor(|monitor| {
+            match step {
+                TraceEvent::Notice(device, notice) => monitor.on_notice(device.0, notice, at.run),
+                TraceEvent::Input(device, Input::Publish(message)) => {
+                    monitor.on_publish(device.0, message, at.run);
+                }
+                TraceEvent::HostPublish(message) => monitor.on_host_publish(message, at.run),
+                _ => monitor.advance(at.run),
+            }
+            monitor.take_violations()
+        });
+        self.note_violations(at, violations.unwrap_or_default());
+    }
+
+    fn note_violations(&self, at: Now, violations: Vec<(String, Violation)>) {
+        for (invariant, violation) in violations {
+            self.recorder().note(at, "violation", &format!("{invariant}: {}", violation.message));
+        }
+    }
+
+    /// Compares the broker's retained messages with the invariants.
+    pub fn check_retained<'a>(&self, find: impl Fn(&Topic) -> Option<&'a Message>, at: Now) {
+        let violations = self.tracker.with_monitor(|monitor| {
+            monitor.on_retained(find, at.run);
+            monitor.take_violations()
+        });
+        self.note_violations(at, violations.unwrap_or_default());
+    }
+
+    /// Whether an invariant depends on retained messages.
+    pub fn watches_retained(&self) -> bool {
+        self.tracker.with_monitor(|monitor| monitor.uses_retained()).unwrap_or(false)
+    }
+
+    /// Outcomes of the invariants at the end of the run.
+    pub fn invariants(&self, end: Now) -> Vec<InvariantOutcome> {
+        let outcome = self.tracker.with_monitor(|monitor| {
+            let outcomes = monitor.finish(end.run);
+            (outcomes, monitor.take_violations())
+        });
+        let (outcomes, violations) = outcome.unwrap_or_default();
+        self.note_violations(end, violations);
+        outcomes
     }
 }
 

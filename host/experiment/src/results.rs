@@ -154,10 +154,18 @@ fn slug(point: &PointValues, seed: u64) -> String {
     text.chars().map(clean).take(80).collect()
 }
 
+/// Writes the plan of an experiment with its components into a folder, so that it can be run without the original files.
+pub fn export_plan(experiment: &Experiment, folder: &Path, file: &str) -> Result<(), ExperimentError> {
+    copy_components(experiment, folder)?;
+    let path = folder.join(file);
+    write_atomically(&path, plan_text(experiment, folder)?.as_bytes())
+        .map_err(ExperimentError::writing(&path.display()))
+}
+
 /// Copies the components, so that the results can be reproduced without the original files.
 fn copy_components(experiment: &Experiment, folder: &Path) -> Result<Vec<ComponentEntry>, ExperimentError> {
     let target = folder.join(COMPONENTS_FOLDER);
-    fs::create_dir(&target).map_err(ExperimentError::writing(&target.display()))?;
+    fs::create_dir_all(&target).map_err(ExperimentError::writing(&target.display()))?;
     let mut entries: Vec<ComponentEntry> = Vec::new();
     for (source, inspection) in experiment.inspections() {
         let file = component_path(experiment, &source, inspection.role);

@@ -1,6 +1,7 @@
 //! Executes one run: a point and a seed produce a folder. Files, counts and thresholds are the same in virtual and in
 //! real time.
 
+use std::io;
 use std::path::Path;
 
 use wasmote_fleet::actions::step::describe;
@@ -24,6 +25,7 @@ use super::delivery_tracker::DeliveryTracker;
 use super::driver::{DeviceSnapshot, Driver, virtual_driver};
 use super::failures::{RunFacts, failures};
 use super::instrumented::SharedTracker;
+use super::invariant::monitor::Monitor;
 use super::ledger_file;
 use super::orchestrator::{self, Orchestrator};
 use super::partial_timeseries::PartialTimeseries;
@@ -46,8 +48,9 @@ pub struct RunContext<'a> {
     pub seed: Seed,
     /// The behaviours.
     pub components: &'a Components,
-    /// The run's folder, which exists.
-    pub folder: &'a Path,
+    /// The run's folder, which exists. Without one the run writes no files, has no digest, and ends soon after an
+    /// invariant is broken.
+    pub folder: Option<&'a Path>,
     /// Receives the progress.
     pub progress: &'a Progress<'a>,
 }
@@ -87,10 +90,19 @@ impl RunContext<'_> {
     /// Creates the observer that records the run.
     pub(super) fn observer(&self, time_mode: TimeMode) -> Result<RunObserver, ExperimentError> {
         let settings = &self.point.settings;
-        let recorder = Recorder::new(self.folder, time_mode, message_limit(settings));
-        let recorder = recorder.map_err(ExperimentError::writing(&self.folder.display()))?;
+        let budget = if self.folder.is_some() { message_limit(settings) } else { 0 };
+        let recorder = Recorder::new(self.folder, time_mode, budget).map_err(self.writing(""))?;
+        let invariants = &self.point.plan.invariant;
+        if let Some(index) = invariants.iter().position(|entry| entry.check.rule.uses_retained())
+            && time_mode == TimeMode::Real
+        {
+            let problem =
+                "retained messages are observed in virtual time only; leave it out with --time real";
+            return Err(ExperimentError::invalid(format!("invariant[{index}].check"), problem));
+        }
         let buckets = TimeBuckets::new(self.point.window_ends(), settings.groups.len());
-        Ok(RunObserver::new(recorder, SharedTracker::new(DeliveryTracker::new(buckets))))
+        let tracker = SharedTracker::new(DeliveryTracker::new(buckets), Monitor::new(invariants));
+        Ok(RunObserver::new(recorder, tracker))
     }
 
     /// Executes the run and writes its files. `edits` returns the changes that users made and is called at the end.
@@ -100,15 +112,17 @@ impl RunContext<'_> {
         observer: &RunObserver,
         edits: impl FnOnce() -> Vec<AuditRecord>,
     ) -> Result<FinishedRun, ExperimentError> {
-        let writing = |what: &str| ExperimentError::writing(&self.folder.join(what).display());
         let mut run = Run {
             context: self,
             observer,
             orchestrator,
             rows: Vec::new(),
             performed: Vec::new(),
-            partial_timeseries: PartialTimeseries::create(self.folder)
-                .map_err(writing(TimeseriesRow::FILE))?,
+            partial_timeseries: self
+                .folder
+                .map(PartialTimeseries::create)
+                .transpose()
+                .map_err(self.writing(TimeseriesRow::FILE))?,
             reported_steps: 0,
             last_counts: Vec::new(),
             snapshots: Vec::new(),
@@ -118,8 +132,9 @@ impl RunContext<'_> {
         };
         let end = run.run_timeline()?;
         let outcome = run.orchestrator.driver.finish()?;
+        let invariants = observer.invariants(run.orchestrator.driver.now());
         let (outages, routes, swap_refusals) =
-            observer.finish(run.orchestrator.driver.now()).map_err(writing(""))?;
+            observer.finish(run.orchestrator.driver.now()).map_err(self.writing(""))?;
         let (events, lag, health) = (outcome.events, outcome.lag, outcome.health.clone());
         let implausible = outcome.implausible;
         let published = |at: usize| observer.tracker().with(|tracker| tracker.published(at as u32));
@@ -138,7 +153,7 @@ impl RunContext<'_> {
                 routes: &routes,
                 end,
             };
-            tables.write(self.folder)?;
+            self.folder.map_or(Ok(()), |folder| tables.write(folder))?;
             let (from, to) = windows::measured(self.point, end);
             let measured = run.measured_ledger();
             let mut failures = failures(RunFacts {
@@ -166,6 +181,7 @@ impl RunContext<'_> {
                 swap_refusals,
                 implausible,
                 lag,
+                invariants,
             };
             Ok::<_, ExperimentError>(summary::summary(self.point, self.seed, buckets, input))
         })?;
@@ -178,7 +194,13 @@ impl RunContext<'_> {
     }
 
     fn write_json<T: JsonFile>(&self, value: &T) -> Result<(), ExperimentError> {
-        write_json(self.folder, value).map_err(ExperimentError::writing(&self.folder.join(T::FILE).display()))
+        let Some(folder) = self.folder else { return Ok(()) };
+        write_json(folder, value).map_err(self.writing(T::FILE))
+    }
+
+    /// Converts errors of writing to this file of the run.
+    fn writing(&self, file: &str) -> impl Fn(io::Error) -> ExperimentError + use<> {
+        ExperimentError::writing(&self.folder.map(|folder| folder.join(file)).unwrap_or_default().display())
     }
 }
 
@@ -190,7 +212,7 @@ struct Run<'a, W> {
     /// Executed actions: time, name and detail.
     performed: Vec<(Time, &'static str, String)>,
     /// Writer of `timeseries.csv` during the run.
-    partial_timeseries: PartialTimeseries,
+    partial_timeseries: Option<PartialTimeseries>,
     /// Number of steps already reported as progress.
     reported_steps: u64,
     /// For each device, messages sent, refused, and dropped by faults at the last snapshot.
@@ -209,7 +231,7 @@ impl<W: Driver> Run<'_, W> {
     fn run_timeline(&mut self) -> Result<Time, ExperimentError> {
         let point = self.context.point;
         // The list of devices and their versions is on disk from the start.
-        self.observer.check().map_err(ExperimentError::writing(&self.context.folder.display()))?;
+        self.observer.check().map_err(self.context.writing(""))?;
         let mut steps = point.timeline.steps.iter().peekable();
         let mut next_row = Time::ZERO + point.plan.interval.0;
         for window_end in point.window_ends() {
@@ -226,9 +248,7 @@ impl<W: Driver> Run<'_, W> {
             }
             reached = reached && self.advance_to(window_end)?;
             let end = if reached { window_end } else { self.orchestrator.driver.now().run.min(window_end) };
-            self.observer
-                .check()
-                .map_err(ExperimentError::writing(&self.context.folder.join(EventLine::FILE).display()))?;
+            self.observer.check().map_err(self.context.writing(EventLine::FILE))?;
             self.snapshots = self.orchestrator.driver.snapshot()?;
             self.count(end);
             if end == Time::ZERO + point.plan.warm_up.0 {
@@ -236,7 +256,8 @@ impl<W: Driver> Run<'_, W> {
             }
             let missed = reached && end < point.end() && self.check_thresholds(end);
             self.is_interrupted = self.context.progress.is_interrupted() && !missed && end < point.end();
-            let over = missed || self.is_interrupted;
+            let broken = self.context.folder.is_none() && self.is_invariant_broken();
+            let over = missed || broken || self.is_interrupted;
             if end >= next_row || end == point.end() || over {
                 self.write_partial_timeseries()?;
                 let rows = self.state(end);
@@ -304,12 +325,17 @@ impl<W: Driver> Run<'_, W> {
 
     /// Writes the intervals before the last one, for readers of a run that is active or was killed.
     fn write_partial_timeseries(&mut self) -> Result<(), ExperimentError> {
+        let Some(partial_timeseries) = &mut self.partial_timeseries else { return Ok(()) };
         let groups = &self.orchestrator.population.groups;
         let outcome = self
             .observer
             .tracker()
-            .with(|tracker| self.partial_timeseries.write(groups, tracker.buckets(), &self.rows));
-        outcome.map_err(ExperimentError::writing(&self.context.folder.join(TimeseriesRow::FILE).display()))
+            .with(|tracker| partial_timeseries.write(groups, tracker.buckets(), &self.rows));
+        outcome.map_err(self.context.writing(TimeseriesRow::FILE))
+    }
+
+    fn is_invariant_broken(&self) -> bool {
+        self.observer.tracker().with_monitor(|monitor| monitor.is_violated()).unwrap_or(false)
     }
 
     fn ledger(&self) -> Ledger {

@@ -133,8 +133,7 @@ pub fn local_plans() -> Vec<(String, PathBuf)> {
 /// Expands references, so that values can be set by path and the plan can be stored: presets and files of faults, ids
 /// of faults and names of groups.
 fn expand_references(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
-    for old in ["groups", "threshold"] {
-        let new = if old == "groups" { "group" } else { "thresholds" };
+    for (old, new) in [("groups", "group"), ("threshold", "thresholds"), ("invariants", "invariant")] {
         if let Some(moved) = plan.as_object_mut().and_then(|plan| plan.remove(old)) {
             plan[new] = moved;
         }

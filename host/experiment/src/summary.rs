@@ -2,8 +2,8 @@
 
 use wasmote_mqtt::time::Time;
 use wasmote_results::{
-    DurationSummary, Edit, GroupSummary, ImplausibleLatencies, PhaseSummary, Summary, SwapRefusal,
-    ThresholdMiss,
+    DurationSummary, Edit, GroupSummary, ImplausibleLatencies, InvariantOutcome, PhaseSummary, Summary,
+    SwapRefusal, ThresholdMiss,
 };
 use wasmote_sim::health::FleetHealth;
 use wasmote_sim::latency::ImplausibleCounts;
@@ -49,6 +49,8 @@ pub struct SummaryInput<'a> {
     pub implausible: ImplausibleCounts,
     /// Lag of the machine.
     pub lag: Option<DurationSummary>,
+    /// Outcomes of the invariants.
+    pub invariants: Vec<InvariantOutcome>,
 }
 
 /// The summary of a run.
@@ -105,6 +107,7 @@ pub fn summary(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryI
         swaps_refused: input.swap_refusals,
         implausible_latencies: implausible(input.implausible),
         late_seconds: input.lag,
+        invariants: input.invariants,
     }
 }
 

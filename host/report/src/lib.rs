@@ -5,6 +5,7 @@
 //! * [`figures`] defines the plots of a report; [`plot`] draws them.
 //! * [`mod@html`] writes the page, [`svg`] the plot files, [`mod@compare`] the comparison of two or more folders.
 //! * [`recording`]: runs for the page, which `replay.html` and `wasmote experiment view` show.
+//! * [`sequence`]: sequence diagrams of the events that lead to a failure.
 //! * [`stale`] detects pages and plots that another version wrote.
 //!
 //! The same folder gives the same bytes: the crate reads no clock, locale or network.
@@ -20,6 +21,7 @@ pub mod number;
 pub mod plot;
 pub mod recording;
 pub mod results;
+pub mod sequence;
 pub mod stale;
 pub mod statistics;
 pub mod svg;

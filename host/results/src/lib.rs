@@ -40,8 +40,8 @@ pub use manifest::{
 };
 pub use plan::{PLAN, entry_name};
 pub use summary::{
-    DurationSummary, Edit, GroupSummary, ImplausibleLatencies, PhaseSummary, Summary, SwapRefusal,
-    ThresholdMiss, ThresholdOutcome, Traffic,
+    DurationSummary, Edit, GroupSummary, ImplausibleLatencies, InvariantOutcome, PhaseSummary, Summary,
+    SwapRefusal, ThresholdMiss, ThresholdOutcome, Traffic, Violation,
 };
 pub use table::{Row, header, parse_table, read_table, read_table_if_exists, rows, table, write_table};
 pub use tables::*;

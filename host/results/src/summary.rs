@@ -60,6 +60,9 @@ pub struct Summary {
     /// Outcome of each threshold.
     #[serde(default)]
     pub thresholds: Vec<ThresholdOutcome>,
+    /// Outcome of each invariant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<InvariantOutcome>,
     /// True if a missed threshold ended the run early.
     #[serde(default)]
     pub aborted: bool,
@@ -108,9 +111,11 @@ impl Summary {
         !self.aborted && !self.interrupted
     }
 
-    /// True if all thresholds held, at the end and until then.
+    /// True if all thresholds held, at the end and until then, and no invariant was broken.
     pub fn holds(&self) -> bool {
-        !self.aborted && self.thresholds.iter().all(|outcome| outcome.ok)
+        !self.aborted
+            && self.thresholds.iter().all(|outcome| outcome.ok)
+            && self.invariants.iter().all(|outcome| outcome.ok)
     }
 
     /// Messages that faults dropped.
@@ -234,6 +239,44 @@ pub struct ThresholdMiss {
 impl fmt::Display for ThresholdMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at {} s: {:.4}, of the first {} s", self.at_s, self.value, self.settled_s)
+    }
+}
+
+/// An invariant of the plan and its outcome.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InvariantOutcome {
+    /// Name of the invariant.
+    pub name: String,
+    /// The check as the plan has it.
+    pub text: String,
+    /// True if nothing broke it.
+    pub ok: bool,
+    /// Number of violations.
+    #[serde(default)]
+    pub violations: u64,
+    /// The first violation, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Violation>,
+    /// Events that were not checked, because the invariant has as many values and open goals as it may keep.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untracked: u64,
+}
+
+/// A violation of an invariant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Time, in seconds.
+    pub at_s: f64,
+    /// Devices that are involved.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// The violation in words.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {} s: {}", self.at_s, self.message)
     }
 }
 

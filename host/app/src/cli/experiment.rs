@@ -1,6 +1,7 @@
 //! `wasmote experiment`: plans in virtual time, or in real time.
 
 pub mod compare;
+pub mod hunt;
 pub mod list;
 mod progress;
 pub mod report;
@@ -37,7 +38,7 @@ timeline-as-run.toml is a plan that repeats them.
 Exit codes: 0 done; 1 failed, or the ledger of a run does not close, or a run failed: all devices of a group never ran,
 were never connected (in real time) or had failed at the end, a fault model was put aside, the broker accepted no
 message and no fault is the reason, or nothing was measured;
-2 the plan is invalid; 99 a threshold is missed; 130 interrupted. A failure comes before all others. `failures` in
+2 the plan is invalid; 99 a threshold is missed or an invariant is broken; 130 interrupted. A failure comes before all others. `failures` in
 summary.json, the JUnit file and the last lines on stderr have the reasons.";
 
 const VERIFY_NOTES: &str = "\
@@ -51,6 +52,9 @@ pub enum Verb {
     /// Run a plan and write a results folder
     #[command(before_help = RUN_EXAMPLES, after_help = RUN_NOTES, help_template = super::TEMPLATE)]
     Run(Box<run::Args>),
+    /// Search for a failure in many short runs, and shrink the plan that fails
+    #[command(before_help = hunt::EXAMPLES, after_help = hunt::NOTES, help_template = super::TEMPLATE)]
+    Hunt(Box<hunt::Args>),
     /// Run the plan of a results folder again, and compare
     #[command(after_help = VERIFY_NOTES)]
     Verify(verify::Args),
@@ -70,6 +74,7 @@ pub enum Verb {
 pub fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Hunt(args) => hunt::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::View(args) => view::run(&args),

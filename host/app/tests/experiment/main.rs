@@ -7,7 +7,9 @@ mod failures;
 mod fault_models;
 #[path = "../../../engine/tests/guests/mod.rs"]
 mod guests;
+mod hunt;
 mod invalid_plans;
+mod invariants;
 mod killed;
 mod latencies;
 #[path = "../e2e/lines.rs"]

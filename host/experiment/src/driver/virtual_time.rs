@@ -53,6 +53,16 @@ impl<O: Observer> Driver for VirtualTime<O> {
     }
 
     fn run_until(&mut self, end: Time) -> DriverResult {
+        if self.observer().watches_retained() {
+            let mut received = u64::MAX;
+            while self.step(end) {
+                // Retained messages change only when the broker takes a message, or loses its state.
+                let counters = self.broker().counters();
+                if std::mem::replace(&mut received, counters.received) != counters.received {
+                    self.observer().check_retained(|topic| self.broker().retained(topic), Self::now(self));
+                }
+            }
+        }
         Self::run_until(self, end);
         Ok(())
     }

@@ -22,13 +22,14 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn create(folder: &Path, time_mode: TimeMode) -> io::Result<Self> {
-        let digest = match time_mode {
-            TimeMode::Virtual => {
+    /// Creates the file; without a folder, steps are only counted.
+    pub(super) fn create(folder: Option<&Path>, time_mode: TimeMode) -> io::Result<Self> {
+        let digest = match (time_mode, folder) {
+            (TimeMode::Virtual, Some(folder)) => {
                 let file = LineWriter::create(&folder.join(Checkpoint::FILE))?;
                 Some((Digest::default(), file))
             }
-            TimeMode::Real => None,
+            _ => None,
         };
         Ok(Self { steps: 0, digest })
     }

@@ -14,20 +14,22 @@ use crate::latencies::seconds;
 
 /// Writer of the table, which grows during the run.
 pub(super) struct VersionLog {
-    out: LineWriter,
+    /// The file; `None` if the run writes no files.
+    out: Option<LineWriter>,
     current: BTreeMap<DeviceId, Version>,
 }
 
 impl VersionLog {
-    pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        let mut out = LineWriter::create(&folder.join(VersionRow::FILE))?;
-        out.write_all(header::<VersionRow>()?.as_bytes())?;
+    pub(super) fn create(folder: Option<&Path>) -> io::Result<Self> {
+        let mut out = folder.map(|folder| LineWriter::create(&folder.join(VersionRow::FILE))).transpose()?;
+        out.iter_mut().try_for_each(|out| out.write_all(header::<VersionRow>()?.as_bytes()))?;
         Ok(Self { out, current: BTreeMap::new() })
     }
 
     /// Records that a device has this version from now on.
     pub(super) fn record(&mut self, device: &Identity, version: &Version, at: Time) -> io::Result<()> {
         self.current.insert(device.id.clone(), version.clone());
+        let Some(out) = &mut self.out else { return Ok(()) };
         let row = VersionRow {
             device: device.id.to_string(),
             group: device.group.to_string(),
@@ -35,7 +37,7 @@ impl VersionLog {
             sha256: version.sha256.to_string(),
             from_s: seconds(at.as_nanos()),
         };
-        self.out.write_all(rows([row])?.as_bytes())
+        out.write_all(rows([row])?.as_bytes())
     }
 
     /// The present version of a device.
@@ -44,6 +46,6 @@ impl VersionLog {
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out.as_mut().map_or(Ok(()), LineWriter::flush)
     }
 }

@@ -32,6 +32,10 @@ pub fn check(experiment: &Experiment, options: &Options) -> Result<(), ClusterEr
         }
     }
     for (field, why) in [
+        (
+            "invariant",
+            "pods do not report single messages, which invariants need; run the plan in virtual or real time",
+        ),
         ("packet_latency", "the cluster's network determines the latency of packets"),
         ("starts_at", "a cluster runs in real time"),
     ] {

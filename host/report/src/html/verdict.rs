@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use wasmote_results::ThresholdMiss;
+use wasmote_results::{InvariantOutcome, ThresholdMiss};
 
 use crate::escape::Escaped;
 use crate::number::significant;
@@ -40,6 +40,14 @@ pub fn section(results: &Results) -> String {
         };
         item(&mut text, met == runs, threshold, &format!("{word}{of_runs}{found}{ended}"));
     }
+    for (name, (outcome, broken, runs)) in invariants(results) {
+        let of_runs = if runs > 1 { format!(" in {broken} of {runs} runs") } else { String::new() };
+        let note = match &outcome.first {
+            None => format!("never broken: {}", outcome.text),
+            Some(first) => format!("broken{of_runs}, {first}; {}", outcome.text),
+        };
+        item(&mut text, outcome.ok, name, &note);
+    }
     let aborted = results.runs.iter().filter(|run| run.summary.aborted).count();
     if aborted > 0 {
         let note = format!("in {aborted} of {} runs, as the plan requires", results.runs.len());
@@ -68,6 +76,20 @@ pub fn section(results: &Results) -> String {
         item(&mut text, false, "Messages or requests were refused", &note);
     }
     text + "</ul>\n</section>\n"
+}
+
+/// Each invariant with its first broken outcome, or else any, and the number of runs that broke it and that had it.
+fn invariants(results: &Results) -> BTreeMap<&str, (&InvariantOutcome, usize, usize)> {
+    let mut found: BTreeMap<&str, (&InvariantOutcome, usize, usize)> = BTreeMap::new();
+    for outcome in results.runs.iter().flat_map(|run| &run.summary.invariants) {
+        let known = found.entry(outcome.name.as_str()).or_insert((outcome, 0, 0));
+        if known.0.ok {
+            known.0 = outcome;
+        }
+        known.1 += usize::from(!outcome.ok);
+        known.2 += 1;
+    }
+    found
 }
 
 /// Refused messages by cause and negative answers of the broker, over all runs; `None` if there are none.

@@ -53,11 +53,19 @@ fn suite(run: &Summary, seconds: f64) -> TestSuite {
     let aborted =
         run.aborted.then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
     let thresholds = run.thresholds.iter().map(|verdict| (&*verdict.text, verdict.ok, found(verdict)));
+    let invariants = run.invariants.iter().map(|outcome| {
+        let first = outcome.first.as_ref().map(ToString::to_string).unwrap_or_default();
+        (
+            &*outcome.name,
+            outcome.ok,
+            format!("{} violations of `{}`; the first {first}", outcome.violations, outcome.text),
+        )
+    });
     let mut suite = TestSuite::new(&name);
     suite.set_time(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     let works = (!run.failures.is_empty()).then(|| ("the run works", false, run.failures.join("; ")));
     for (case, ok, problem) in
-        [ledger].into_iter().chain(works).chain(collection).chain(aborted).chain(thresholds)
+        [ledger].into_iter().chain(works).chain(collection).chain(aborted).chain(thresholds).chain(invariants)
     {
         suite.add_test_case(test_case(&name, case, ok, &problem));
     }

@@ -7,7 +7,9 @@ use wasmote_experiment::results::ResultsWriter;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{ERROR, FAINT, GOOD, STRONG, WARNING, to_stdout};
 use wasmote_report::ReportFiles;
-use wasmote_results::{ImplausibleLatencies, Summary, ThresholdMiss, ThresholdOutcome, TimeMode};
+use wasmote_results::{
+    ImplausibleLatencies, InvariantOutcome, Summary, ThresholdMiss, ThresholdOutcome, TimeMode,
+};
 
 /// Number of runs that are printed one by one.
 const SHOWN: usize = 50;
@@ -38,6 +40,7 @@ pub(super) fn print(
         to_stdout(format_args!("  ... and {} more", runs - SHOWN));
     }
     thresholds(summaries);
+    invariants(summaries);
     if !results.manifest.complete {
         let all = results.manifest.runs.len();
         let ended = summaries.iter().filter(|summary| !summary.interrupted).count();
@@ -154,6 +157,34 @@ fn thresholds(summaries: &[Summary]) {
     }
     evaluated.iter().for_each(|(text, verdicts)| threshold(text, verdicts));
     if !evaluated.is_empty() {
+        to_stdout("");
+    }
+}
+
+/// Prints each invariant once, with the first violation of the first run that broke it.
+fn invariants(summaries: &[Summary]) {
+    let Some(first) = summaries.first() else { return };
+    for outcome in &first.invariants {
+        let name = &outcome.name;
+        let of_runs =
+            || summaries.iter().flat_map(|summary| &summary.invariants).filter(|it| it.name == *name);
+        let broken: Vec<&InvariantOutcome> = of_runs().filter(|outcome| !outcome.ok).collect();
+        let untracked: u64 = of_runs().map(|outcome| outcome.untracked).sum();
+        let note = if untracked > 0 { format!(", {untracked} events not checked") } else { String::new() };
+        match broken.first().and_then(|outcome| outcome.first.as_ref()) {
+            None => to_stdout(format_args!("  {GOOD}✓{GOOD:#} {name}{note}")),
+            Some(violation) => {
+                let runs = match summaries.len() {
+                    1 => String::new(),
+                    all => format!(", in {} of {all} runs", broken.len()),
+                };
+                let count = broken[0].violations;
+                to_stdout(format_args!("  {ERROR}✗{ERROR:#} {name}  ({count} violations{runs}{note})"));
+                to_stdout(format_args!("    {}", Printable(violation)));
+            }
+        }
+    }
+    if !first.invariants.is_empty() {
         to_stdout("");
     }
 }
