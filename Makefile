@@ -54,7 +54,7 @@ behaviours:
 configmaps: behaviours
 	$(CARGO) build --release --locked --package wasmote
 	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote manifests --only behaviours \
-	  $(foreach behaviour,$(filter-out %/rain-fade.wasm,$(wildcard behaviours/built/*.wasm)),--behaviour $(behaviour)) > behaviours/built/configmaps.yaml.part
+	  $(foreach behaviour,$(filter-out %/rain-fade.wasm %/planted.wasm,$(wildcard behaviours/built/*.wasm)),--behaviour $(behaviour)) > behaviours/built/configmaps.yaml.part
 	mv behaviours/built/configmaps.yaml.part behaviours/built/configmaps.yaml
 
 # The WIT as a package of wkg, in the layout of its local registries: NAMESPACE/NAME/VERSION.wasm.

@@ -13,6 +13,7 @@ use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::broker::counters::BrokerCounters;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::Topic;
 use wasmote_results::{DurationSummary, TimeMode};
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::faults::broker::Failure;
@@ -23,6 +24,7 @@ use wasmote_sim::http::HttpRequest;
 use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
+use wasmote_sim::virtual_time::observer::Observer;
 
 use super::ExperimentError;
 pub use live::{LiveDriver, LiveSetup};
@@ -84,6 +86,22 @@ pub trait Driver {
 
     /// Ends the run and returns its counts.
     fn finish(&mut self) -> Result<RunOutcome, ExperimentError>;
+}
+
+/// Observer of a run in virtual time that may follow the broker's retained messages.
+pub trait RetainedObserver: Observer {
+    /// Whether it follows them.
+    fn watches_retained(&self) -> bool {
+        false
+    }
+
+    /// Whether they may have changed since the last call.
+    fn take_retained_change(&self) -> bool {
+        false
+    }
+
+    /// Looks at the messages, which `find` returns by topic.
+    fn check_retained<'a>(&self, _find: &dyn Fn(&Topic) -> Option<&'a Message>, _at: Now) {}
 }
 
 /// State of a device at one moment.

@@ -93,7 +93,7 @@ pub fn execute(
         }
         let took = began.elapsed().as_secs_f64();
         let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let FinishedRun { summary, edits } = run;
+        let FinishedRun { summary, edits, .. } = run;
         results.add_components(&relative, edits.iter().filter_map(|edit| edit.component.as_ref()));
         let entry = &mut results.manifest.runs[run_id.index];
         entry.digest = summary.digest.clone().filter(|_| !summary.interrupted);

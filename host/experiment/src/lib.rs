@@ -21,6 +21,8 @@
 //! * Results. [`results`] creates the results folder with its manifest and plan (`plan_snapshot`). [`summary`],
 //!   [`failures`], [`ledger_file`], [`tables`] and [`partial_timeseries`] produce the files of a run. Their types are in
 //!   `wasmote_results`.
+//! * Inspection. [`inspect`] returns the state of a run at one instant.
+//! * Search. [`coverage`] tells a search for failures whether a run reaches new ground.
 //! * Verification. [`verify`] repeats the runs of a results folder and compares the files byte by byte.
 //!
 //! In virtual time, the files of a run depend only on the plan, the seed and the components. The manifest holds
@@ -28,6 +30,7 @@
 
 pub mod audit;
 mod bitset;
+pub mod coverage;
 pub mod delivery_tracker;
 pub mod driver;
 mod dry_run;
@@ -36,6 +39,7 @@ mod error_attribution;
 pub mod execute;
 pub mod failures;
 pub mod hunt_table;
+pub mod inspect;
 pub mod instrumented;
 pub mod invariant;
 pub mod latencies;

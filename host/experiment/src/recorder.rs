@@ -19,8 +19,10 @@ pub mod routes;
 mod swap_refusals;
 mod versions;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ use wasmote_sim::event::StopReason;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
 
+use super::coverage::Coverage;
 use super::instrumented::SharedTracker;
 use super::wall_clock::wall_clock_now;
 use broker_log::{BrokerLog, Connection};
@@ -84,6 +87,10 @@ struct Files {
 pub struct RunObserver {
     recorder: Arc<Mutex<Recorder>>,
     tracker: SharedTracker,
+    /// What the run covers; only for runs without files, of which a search makes many.
+    coverage: Option<Arc<Mutex<Coverage>>>,
+    /// Whether the broker's retained messages may have changed since the last check.
+    retained_changed: Arc<AtomicBool>,
 }
 
 impl Recorder {
@@ -202,10 +209,30 @@ fn is_per_message(notice: &DeviceNotice) -> bool {
     }
 }
 
+/// Whether the broker may store or remove a retained message in a step: one that a client or the host publishes, a will,
+/// or what a restart forgets.
+fn may_change_retained(step: &TraceEvent<'_>) -> bool {
+    match step {
+        TraceEvent::Up(_, Request::Publish(publish)) => publish.message.retain,
+        TraceEvent::Up(_, Request::Connect(_) | Request::Disconnect(_) | Request::Lost) => true,
+        TraceEvent::HostPublish(message) => message.retain,
+        TraceEvent::BrokerWake | TraceEvent::BrokerFault(_) => true,
+        _ => false,
+    }
+}
+
 impl RunObserver {
     /// Creates an observer with this recorder and tracker.
     pub fn new(recorder: Recorder, tracker: SharedTracker) -> Self {
-        Self { recorder: Arc::new(Mutex::new(recorder)), tracker }
+        let coverage = recorder.files.is_none().then(Arc::default);
+        Self { recorder: Arc::new(Mutex::new(recorder)), tracker, coverage, retained_changed: Arc::default() }
+    }
+
+    /// What the run has covered; empty for runs with files.
+    pub fn take_coverage(&self) -> BTreeSet<u64> {
+        let coverage =
+            self.coverage.as_ref().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
+        coverage.unwrap_or_default()
     }
 
     fn recorder(&self) -> MutexGuard<'_, Recorder> {
@@ -333,6 +360,12 @@ impl RunObserver {
             recorder.problem = Some(problem);
         }
         drop(recorder);
+        if may_change_retained(step) {
+            self.retained_changed.store(true, Ordering::Relaxed);
+        }
+        if let (Some(coverage), TraceEvent::Notice(device, notice)) = (&self.coverage, step) {
+            coverage.lock().unwrap_or_else(PoisonError::into_inner).on_notice(device.0, notice);
+        }
         self.monitor(at, step);
     }
 
@@ -365,6 +398,11 @@ impl RunObserver {
             monitor.take_violations()
         });
         self.note_violations(at, violations.unwrap_or_default());
+    }
+
+    /// Whether the broker's retained messages may have changed since the last call.
+    pub fn take_retained_change(&self) -> bool {
+        self.retained_changed.swap(false, Ordering::Relaxed)
     }
 
     /// Whether an invariant depends on retained messages.

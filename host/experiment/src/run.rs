@@ -1,6 +1,7 @@
 //! Executes one run: a point and a seed produce a folder. Files, counts and thresholds are the same in virtual and in
 //! real time.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -62,6 +63,8 @@ pub struct FinishedRun {
     pub summary: Summary,
     /// In real time: the changes that users made.
     pub edits: Vec<AuditRecord>,
+    /// What the run has covered, without a folder.
+    pub coverage: BTreeSet<u64>,
 }
 
 /// Executes a run in virtual time.
@@ -190,7 +193,7 @@ impl RunContext<'_> {
         }
         self.write_json(&ledger)?;
         self.write_json(&summary)?;
-        Ok(FinishedRun { summary, edits })
+        Ok(FinishedRun { summary, edits, coverage: observer.take_coverage() })
     }
 
     fn write_json<T: JsonFile>(&self, value: &T) -> Result<(), ExperimentError> {

@@ -1,5 +1,7 @@
 //! Executor: runs cases without files.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use wasmote_engine::Engine;
 use wasmote_experiment::ExperimentError;
@@ -61,7 +63,11 @@ impl Executor {
         let point = self.point(plan)?;
         let known = self.components.iter().map(|(source, _)| source.clone()).collect::<Vec<_>>();
         if point.sources().any(|source| !known.contains(source)) {
-            self.components = Components::load(known.iter().chain(point.sources()), &self.engine)?;
+            self.components = Components::load(
+                known.iter().chain(point.sources()),
+                &self.engine,
+                self.source.models.fetcher(),
+            )?;
         }
         Ok(())
     }
@@ -73,6 +79,11 @@ impl Executor {
 
     /// Runs a case and returns its failures.
     pub fn run(&self, case: &Case) -> Result<Vec<Failure>, ExperimentError> {
+        self.run_with_coverage(case).map(|(failures, _)| failures)
+    }
+
+    /// Runs a case and returns its failures and what it has covered.
+    pub fn run_with_coverage(&self, case: &Case) -> Result<(Vec<Failure>, BTreeSet<u64>), ExperimentError> {
         let point = self.point(&case.assembled())?;
         let progress = Progress::new(&self.totals);
         let finished = run(RunContext {
@@ -82,6 +93,7 @@ impl Executor {
             folder: None,
             progress: &progress,
         })?;
-        Ok(if finished.summary.interrupted { Vec::new() } else { failures(&finished.summary) })
+        let failures = if finished.summary.interrupted { Vec::new() } else { failures(&finished.summary) };
+        Ok((failures, finished.coverage))
     }
 }

@@ -7,7 +7,7 @@
 //!   [`case::Case`] is a plan with its seed.
 //! * [`executor`] runs a case without files and returns its [`failure`]s.
 //! * [`search`] runs cases on several threads, in an order that does not depend on the threads.
-//! * [`minimise`] makes a failing case smaller as long as it fails in the same way.
+//! * [`minimise`] makes a failing case smaller as long as it fails in the same way, by removing its `parts`.
 //! * [`finding`] writes the smallest plan with its report, and [`state`] what a later hunt needs to go on.
 
 pub mod case;
@@ -15,6 +15,7 @@ pub mod executor;
 pub mod failure;
 pub mod finding;
 pub mod minimise;
+mod parts;
 mod pool;
 pub mod search;
 pub mod space;

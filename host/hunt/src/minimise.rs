@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::case::Case;
 use super::executor::Executor;
 use super::failure::{Failure, Signature};
+use super::parts::{Part, parts, without};
 use super::search::Found;
 use super::template::{rounded, time, time_text};
 
@@ -48,22 +49,12 @@ pub fn minimise(executor: &Executor, found: &Found, limit: u64, jobs: usize) -> 
         changed |= shrinker.remove_parts();
         changed |= shrinker.remove_devices();
         changed |= shrinker.simplify();
-        if !changed || shrinker.tried >= limit {
+        if !changed || shrinker.tried >= limit || executor.totals.is_interrupted() {
             break;
         }
     }
     shrinker.choose_seed();
     Minimal { case: shrinker.best, failure: shrinker.failure, tried: shrinker.tried }
-}
-
-/// Place of a part that can be removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// A fault of the fleet, or of the group at this position.
-    Fault(Option<usize>, usize),
-    Action(usize),
-    Setting(usize),
-    Group(usize),
 }
 
 struct Shrinker<'a> {
@@ -93,7 +84,7 @@ impl Shrinker<'_> {
             }
         }
         for chunk in cases.chunks(self.jobs) {
-            if self.tried >= self.limit {
+            if self.tried >= self.limit || self.executor.totals.is_interrupted() {
                 return false;
             }
             let outcomes = self.run_all(chunk);
@@ -259,48 +250,6 @@ impl Shrinker<'_> {
     }
 }
 
-/// Parts of a case that can be removed.
-fn parts(case: &Case) -> Vec<Part> {
-    let length = |list: Option<&Value>| list.and_then(Value::as_array).map_or(0, Vec::len);
-    let groups = length(case.plan.get("group"));
-    let mut parts: Vec<Part> = Vec::new();
-    parts.extend((0..case.settings.len()).map(Part::Setting));
-    parts.extend((0..length(case.plan.pointer("/faults/fault"))).map(|at| Part::Fault(None, at)));
-    for group in 0..groups {
-        let own = length(case.plan.pointer(&format!("/group/{group}/faults/fault")));
-        parts.extend((0..own).map(|at| Part::Fault(Some(group), at)));
-    }
-    parts.extend((0..length(case.plan.get("timeline"))).map(Part::Action));
-    if groups > 1 {
-        parts.extend((0..groups).map(Part::Group));
-    }
-    parts
-}
-
-/// The case without some of its parts.
-fn without(case: &Case, removed: &[Part]) -> Case {
-    let mut case = case.clone();
-    // From the last to the first, so that positions stay valid.
-    for part in removed.iter().rev() {
-        match *part {
-            Part::Setting(at) => drop(case.settings.remove(at)),
-            Part::Fault(None, at) => take(case.plan.pointer_mut("/faults/fault"), at),
-            Part::Fault(Some(group), at) => {
-                take(case.plan.pointer_mut(&format!("/group/{group}/faults/fault")), at);
-            }
-            Part::Action(at) => take(case.plan.get_mut("timeline"), at),
-            Part::Group(at) => take(case.plan.get_mut("group"), at),
-        }
-    }
-    case
-}
-
-fn take(list: Option<&mut Value>, at: usize) {
-    if let Some(list) = list.and_then(Value::as_array_mut).filter(|list| at < list.len()) {
-        list.remove(at);
-    }
-}
-
 /// The fields of a fault or of an action.
 fn fields_of(case: &mut Case, part: Part) -> Option<&mut Value> {
     match part {
@@ -335,7 +284,7 @@ fn simpler(field: &str, value: &Value) -> Vec<Value> {
     let mut simpler: Vec<Value> = Vec::new();
     if let Some(time) = time(value) {
         let millis = time.as_millis() as u64;
-        for unit in [60_000, 10_000, 1_000, 100] {
+        for unit in [60_000, 10_000, 1_000, 100].into_iter().filter(|unit| *unit <= millis) {
             let round = |millis: u64| Duration::from_millis(millis / unit * unit);
             let times = [round(millis), round(millis + unit)];
             simpler.extend(times.into_iter().filter(|it| !it.is_zero()).map(|it| time_text(it).into()));

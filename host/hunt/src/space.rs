@@ -96,8 +96,9 @@ impl Space {
             actions.extend(pool::actions());
         }
         let name = |(at, fault): (usize, Value)| {
-            let kind = fault["kind"].as_str().unwrap_or("fault").to_owned();
-            Feature::Fault(format!("hunt-{at}-{kind}"), fault)
+            let kind = fault["kind"].as_str().unwrap_or("fault");
+            let id = fault["id"].as_str().map_or_else(|| format!("hunt-{at}-{kind}"), str::to_owned);
+            Feature::Fault(id, fault)
         };
         self.features.extend(faults.into_iter().enumerate().map(name));
         self.features.extend(actions.into_iter().map(Feature::Action));
@@ -176,13 +177,6 @@ impl Space {
             self.add_random(&mut case, feature, &mut stream);
         }
         case
-    }
-
-    /// Adds a random feature to a case, for mutations.
-    pub fn mutate(&self, case: &mut Case, stream: &mut Stream) {
-        if let Some(feature) = self.features.get(stream.below(self.features.len() as u64) as usize) {
-            self.add_random(case, feature, stream);
-        }
     }
 
     fn add_random(&self, case: &mut Case, feature: &Feature, stream: &mut Stream) {

@@ -53,7 +53,7 @@ use std::collections::BTreeMap;
 use crate::budget::{BudgetReport, ByteBudget};
 use crate::message::Message;
 use crate::time::Time;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicFilter};
 use counters::{BrokerCounters, DropReason};
 use limits::BrokerLimits;
 use packet::{Reply, Request};
@@ -99,6 +99,21 @@ pub struct BrokerStats {
     pub waiting: u64,
     /// Bytes of the stores.
     pub bytes: StoreBytes,
+}
+
+/// State of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionReport {
+    /// Whether it has a connection.
+    pub connected: bool,
+    /// Seconds that it outlives its connection.
+    pub expiry_s: u32,
+    /// Its end while it has no connection.
+    pub ends_at: Option<Time>,
+    /// Subscribed topic filters.
+    pub filters: Vec<TopicFilter>,
+    /// Messages that are queued for the client, or in flight without an acknowledgement.
+    pub waiting: u64,
 }
 
 /// Bytes of the broker's stores, with their limits.
@@ -200,6 +215,23 @@ impl<C: Copy + Ord> Broker<C> {
     /// The retained message of a topic.
     pub fn retained(&self, topic: &Topic) -> Option<&Message> {
         self.retained.get(topic)
+    }
+
+    /// All retained messages in the order of their topics, also those that have expired.
+    pub fn retained_messages(&self) -> impl Iterator<Item = &Message> {
+        self.retained.iter()
+    }
+
+    /// The session of a client; `None` if there is none.
+    pub fn session(&self, client_id: &str) -> Option<SessionReport> {
+        let session = self.sessions.get(self.sessions.find(client_id)?)?;
+        Some(SessionReport {
+            connected: session.connection.is_some(),
+            expiry_s: session.expiry,
+            ends_at: session.ends_at,
+            filters: session.filters.keys().cloned().collect(),
+            waiting: session.outgoing.len() as u64,
+        })
     }
 
     /// Sizes of the state. The cost is linear in the number of sessions.

@@ -18,6 +18,14 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
+    /// An event that cannot be explained.
+    #[error("{}: {problem}", dir.display())]
+    Unexplained {
+        /// The folder.
+        dir: PathBuf,
+        /// The problem, and the remedy.
+        problem: String,
+    },
     /// A comparison of fewer than two folders.
     #[error("a comparison needs two or more results folders")]
     TooFew,

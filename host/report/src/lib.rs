@@ -5,6 +5,7 @@
 //! * [`figures`] defines the plots of a report; [`plot`] draws them.
 //! * [`mod@html`] writes the page, [`svg`] the plot files, [`mod@compare`] the comparison of two or more folders.
 //! * [`recording`]: runs for the page, which `replay.html` and `wasmote experiment view` show.
+//! * [`explain`]: the causes of an event, from the events of a run.
 //! * [`sequence`]: sequence diagrams of the events that lead to a failure.
 //! * [`stale`] detects pages and plots that another version wrote.
 //!
@@ -14,6 +15,7 @@ pub mod cohort;
 pub mod compare;
 pub mod error;
 pub mod escape;
+pub mod explain;
 pub mod figures;
 pub mod html;
 pub mod metric;

@@ -481,6 +481,10 @@ impl Context {
         &mut self.0.timers
     }
 
+    pub(crate) fn pending_timers(&self) -> impl Iterator<Item = (u32, Time)> {
+        self.0.timers.iter()
+    }
+
     pub(crate) fn next_timer(&self) -> Option<Time> {
         self.0.timers.next_due()
     }

@@ -52,6 +52,7 @@ use crate::metrics::Metrics;
 use crate::notice::DeviceNotice;
 use crate::rng::Seed;
 use crate::schedule::Schedule;
+use crate::store::StateStore;
 pub use crate::version_change::{SwapRefusal, VersionChange};
 use connection::Connection;
 pub use connection::ConnectionState;
@@ -370,6 +371,25 @@ impl Device {
     pub fn subscriptions(&self) -> impl Iterator<Item = (&TopicFilter, Qos)> {
         let context = self.context.iter();
         context.flat_map(Context::subscriptions).map(|(filter, qos)| (filter, *qos))
+    }
+
+    /// The timers that its behaviour has set: tokens and due times, soonest first.
+    pub fn timers(&self) -> impl Iterator<Item = (u32, Time)> {
+        self.context.iter().flat_map(Context::pending_timers)
+    }
+
+    /// The state store, which survives crashes.
+    pub fn store(&self) -> Option<&StateStore> {
+        self.context.as_ref().map(Context::store)
+    }
+
+    /// The state that the behaviour would hand to a new version, without an effect of the call; `None` if it does not run.
+    /// The call may change the behaviour, so it is the last one of a run.
+    pub fn snapshot(&mut self) -> Option<Result<Vec<u8>, Trap>> {
+        let behaviour = self.behaviour.as_mut()?;
+        let (context, saved) = behaviour.snapshot(self.context.take()?);
+        self.context = Some(context);
+        Some(saved)
     }
 
     /// The will of its next connection.

@@ -48,6 +48,11 @@ impl Timers {
         self.set.pop_if(|(due, ..)| *due <= now).map(|(_, token, intended)| (token, intended))
     }
 
+    /// Tokens and due times, soonest first.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Time)> {
+        self.set.iter().rev().map(|&(due, token, _)| (token, due))
+    }
+
     /// Cancels all timers.
     pub fn clear(&mut self) {
         self.set.clear();

@@ -140,6 +140,11 @@ impl<O: Observer> VirtualTime<O> {
         self.nodes.get(index.0 as usize).map(|node| &node.device)
     }
 
+    /// Mutable access to a device, for a look at its state that ends the run.
+    pub fn device_mut(&mut self, index: DeviceIndex) -> Option<&mut Device> {
+        self.nodes.get_mut(index.0 as usize).map(|node| &mut node.device)
+    }
+
     /// The broker.
     pub fn broker(&self) -> &Broker<ConnectionId> {
         &self.broker

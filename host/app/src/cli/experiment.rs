@@ -1,7 +1,9 @@
 //! `wasmote experiment`: plans in virtual time, or in real time.
 
 pub mod compare;
+pub mod explain;
 pub mod hunt;
+pub mod inspect;
 pub mod list;
 mod progress;
 pub mod report;
@@ -58,6 +60,12 @@ pub enum Verb {
     /// Run the plan of a results folder again, and compare
     #[command(after_help = VERIFY_NOTES)]
     Verify(verify::Args),
+    /// Show the state of devices and of the broker at one instant of a run
+    #[command(after_help = inspect::NOTES)]
+    Inspect(Box<inspect::Args>),
+    /// Show the causes of an event or of a violation, back to timers and faults
+    #[command(after_help = explain::NOTES)]
+    Explain(explain::Args),
     /// Write report.html and plots of results folders again
     Report(report::Args),
     /// Show runs over time in a browser, from a page that this program serves
@@ -76,6 +84,8 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
         Verb::Run(args) => run::run(&args),
         Verb::Hunt(args) => hunt::run(&args),
         Verb::Verify(args) => verify::run(&args),
+        Verb::Inspect(args) => inspect::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::View(args) => view::run(&args),
         Verb::Compare(args) => compare::run(&args),

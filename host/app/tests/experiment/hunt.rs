@@ -82,6 +82,9 @@ fn every_planted_bug_is_found_shrunk_and_replayed() {
 
         let page = fs::read_to_string(other.0.path().join("report.html")).unwrap();
         let svg = fs::read_to_string(other.0.path().join("sequence.svg")).unwrap();
+        let explained = other.call(&["explain", "run"]);
+        let explained = text(&explained.stdout);
+        assert!(explained.lines().count() > 1 && explained.contains(invariant), "{name}: {explained}");
         let device = finding_json["failure"]["devices"][0].as_str().unwrap();
         assert!(page.contains(invariant) && page.contains(&svg), "{name}");
         assert!(svg.contains(device) && svg.contains("broker"), "{name}: {svg}");
@@ -121,6 +124,36 @@ behaviour = "heartbeat"
 count = 4
 config = { interval = "1s" }
 "#;
+
+#[test]
+fn coverage_grows_in_the_same_way_with_any_number_of_jobs() {
+    let workspace = planted("leader", false);
+    let with_jobs = |jobs: &str| {
+        let found = hunt(&workspace, &["--runs", "40", "--jobs", jobs, "--out", jobs], 0);
+        (found["covered"].clone(), found["growth"].clone())
+    };
+    let one = with_jobs("1");
+    let growth: Vec<u64> =
+        one.1.as_array().unwrap().iter().map(|growth| growth["covered"].as_u64().unwrap()).collect();
+    assert!(growth.len() > 1 && growth.is_sorted() && growth[0] < growth[growth.len() - 1], "{growth:?}");
+    assert_eq!(one, with_jobs("4"));
+}
+
+/// Values that contradict each other in some runs: an action after the end.
+#[test]
+fn runs_whose_drawn_values_contradict_each_other_are_counted_and_the_hunt_goes_on() {
+    let table = "[[hunt.action]]\nat = \"25s\"\ncrash = {}\n\n[hunt.set]\nduration = [\"20s\", \"30s\"]\n";
+    let plan = PLAIN.replace("thresholds = [\"delivery_ratio >= 0.999\"]\n", "");
+    let workspace = Workspace::with_plan(&format!("{plan}\n{table}"));
+    let found = hunt(&workspace, &["--runs", "40"], 0);
+    let invalid = found["invalid"].as_u64().unwrap();
+    assert!((1..30).contains(&invalid), "{found}");
+    let printed = text(&workspace.call(&["hunt", "plan.toml", "--runs", "40"]).stdout);
+    assert!(
+        printed.contains(&format!("the drawn values of {invalid} runs contradict each other")),
+        "{printed}"
+    );
+}
 
 #[test]
 fn a_plan_without_a_table_is_hunted_with_the_default_pools() {

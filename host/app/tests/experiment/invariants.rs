@@ -145,7 +145,7 @@ fn a_rule_for_one_group_ignores_others() {
 #[test]
 fn rules_are_evaluated_in_real_time_except_for_retained_messages() {
     let workspace = Workspace::with_plan(
-        &plan(&[("never-five", "never publishes \"wasmote/+/heartbeat\" where $.seq == 5")], "")
+        plan(&[("never-five", "never publishes \"wasmote/+/heartbeat\" where $.seq == 5")], "")
             .replace("duration = \"60s\"", "duration = \"8s\"")
             .split("[[timeline]]")
             .next()

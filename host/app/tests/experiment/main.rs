@@ -8,6 +8,7 @@ mod fault_models;
 #[path = "../../../engine/tests/guests/mod.rs"]
 mod guests;
 mod hunt;
+mod inspect;
 mod invalid_plans;
 mod invariants;
 mod killed;

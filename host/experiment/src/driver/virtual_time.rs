@@ -8,6 +8,7 @@ use wasmote_live::credentials::DeviceCredentials;
 use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::Topic;
 use wasmote_results::TimeMode;
 use wasmote_sim::device::{Blueprint, ConnectionState, Device, Input, Now, Upgrade};
 use wasmote_sim::event::StopReason;
@@ -18,10 +19,10 @@ use wasmote_sim::http::HttpRequest;
 use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::VirtualTime;
-use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer};
+use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
-use super::{DeviceSnapshot, Driver, DriverResult, RunOutcome};
+use super::{DeviceSnapshot, Driver, DriverResult, RetainedObserver, RunOutcome};
 use crate::ExperimentError;
 use crate::recorder::RunObserver;
 
@@ -44,7 +45,21 @@ fn index(device: usize) -> DeviceIndex {
     DeviceIndex(u32::try_from(device).unwrap_or(u32::MAX))
 }
 
-impl<O: Observer> Driver for VirtualTime<O> {
+impl RetainedObserver for RunObserver {
+    fn watches_retained(&self) -> bool {
+        Self::watches_retained(self)
+    }
+
+    fn take_retained_change(&self) -> bool {
+        Self::take_retained_change(self)
+    }
+
+    fn check_retained<'a>(&self, find: &dyn Fn(&Topic) -> Option<&'a Message>, at: Now) {
+        Self::check_retained(self, find, at);
+    }
+}
+
+impl<O: RetainedObserver> Driver for VirtualTime<O> {
     const TIME_MODE: TimeMode = TimeMode::Virtual;
     const POLL_INTERVAL: Duration = Duration::MAX;
 
@@ -54,12 +69,9 @@ impl<O: Observer> Driver for VirtualTime<O> {
 
     fn run_until(&mut self, end: Time) -> DriverResult {
         if self.observer().watches_retained() {
-            let mut received = u64::MAX;
             while self.step(end) {
-                // Retained messages change only when the broker takes a message, or loses its state.
-                let counters = self.broker().counters();
-                if std::mem::replace(&mut received, counters.received) != counters.received {
-                    self.observer().check_retained(|topic| self.broker().retained(topic), Self::now(self));
+                if self.observer().take_retained_change() {
+                    self.observer().check_retained(&|topic| self.broker().retained(topic), Self::now(self));
                 }
             }
         }

@@ -131,7 +131,7 @@ impl Parser {
         match self.word() {
             Some("never") => {
                 self.next += 1;
-                if self.is_event() { self.never_event() } else { self.never_state() }
+                if self.is_event()? { self.never_event() } else { self.never_state() }
             }
             Some("always") => {
                 self.next += 1;
@@ -148,8 +148,17 @@ impl Parser {
         }
     }
 
-    fn is_event(&self) -> bool {
-        self.word().is_some_and(|word| EVENTS.contains(&word))
+    /// Whether an event follows, and not a state.
+    fn is_event(&self) -> Parsed<bool> {
+        match self.word() {
+            Some(word) if EVENTS.contains(&word) => Ok(true),
+            Some(word) if !STATES.contains(&word) => {
+                let wanted =
+                    format!("an event (`{}`) or a state (`{}`)", EVENTS.join("`, `"), STATES.join("`, `"));
+                Err(self.unexpected(&wanted, &[&EVENTS[..], &STATES[..]].concat()))
+            }
+            _ => Ok(false),
+        }
     }
 
     fn never_event(&mut self) -> Parsed<Rule> {
@@ -194,7 +203,7 @@ impl Parser {
     }
 
     fn always(&mut self) -> Parsed<Rule> {
-        if self.is_event() {
+        if self.is_event()? {
             let event = self.event()?;
             self.expect("has")?;
             self.refs.previous = true;
@@ -212,7 +221,7 @@ impl Parser {
         if any {
             self.expect("device")?;
         }
-        let goal = match self.is_event() || any {
+        let goal = match any || self.is_event()? {
             true => Goal::Event(self.event()?, any),
             false => Goal::State(self.state()?),
         };

@@ -138,6 +138,24 @@ impl<T> Logic<T> {
         }
     }
 
+    /// Whether it holds, if some parts are unknown: the whole is unknown if it depends on one of them.
+    pub fn truth(&self, test: &impl Fn(&T) -> Option<bool>) -> Option<bool> {
+        // One decisive part is enough; otherwise all must be known.
+        let joined = |parts: &[Self], decisive: bool| {
+            let values: Vec<Option<bool>> = parts.iter().map(|part| part.truth(test)).collect();
+            match values.contains(&Some(decisive)) {
+                true => Some(decisive),
+                false => values.into_iter().collect::<Option<Vec<bool>>>().map(|_| !decisive),
+            }
+        };
+        match self {
+            Self::Is(part) => test(part),
+            Self::Not(inner) => inner.truth(test).map(|holds| !holds),
+            Self::All(parts) => joined(parts, false),
+            Self::Any(parts) => joined(parts, true),
+        }
+    }
+
     /// Calls `see` with each part.
     pub fn each<'a>(&'a self, see: &mut impl FnMut(&'a T)) {
         match self {
@@ -332,5 +350,23 @@ impl Rule {
         let mut see = |test: &StateTest| found |= matches!(test, StateTest::Metric(..));
         self.state().into_iter().for_each(|state| state.each(&mut see));
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_depends_on_an_unknown_part_is_unknown() {
+        let is = |value: Option<bool>| Logic::Is(value);
+        let truth = |logic: Logic<Option<bool>>| logic.truth(&|value| *value);
+        let (yes, no, unknown) = (Some(true), Some(false), None);
+        assert_eq!(truth(Logic::Not(Box::new(is(unknown)))), None);
+        assert_eq!(truth(Logic::All(vec![is(yes), is(unknown)])), None);
+        assert_eq!(truth(Logic::All(vec![is(no), is(unknown)])), no);
+        assert_eq!(truth(Logic::Any(vec![is(yes), is(unknown)])), yes);
+        assert_eq!(truth(Logic::Any(vec![is(no), is(unknown)])), None);
+        assert_eq!(truth(Logic::All(vec![is(yes), Logic::Not(Box::new(is(no)))])), yes);
     }
 }

@@ -113,6 +113,11 @@ impl Retained {
         self.messages.get(topic).map(|retained| &retained.stored.message)
     }
 
+    /// All messages in the order of their topics.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.messages.values().map(|retained| &retained.stored.message)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.messages.len()
     }

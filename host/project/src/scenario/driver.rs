@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_experiment::ExperimentError;
-use wasmote_experiment::driver::{DeviceSnapshot, Driver, DriverResult, RunOutcome};
+use wasmote_experiment::driver::{DeviceSnapshot, Driver, DriverResult, RetainedObserver, RunOutcome};
 use wasmote_fleet::fault_registry::Faults;
 use wasmote_live::credentials::DeviceCredentials;
 use wasmote_live::fleet::PowerCommand;
@@ -245,6 +245,9 @@ impl TraceObserver {
         self.trace.with(|trace| trace.devices.get(index.0 as usize).cloned())
     }
 }
+
+/// Scenarios have no invariants about retained messages.
+impl RetainedObserver for TraceObserver {}
 
 impl Observer for TraceObserver {
     fn observe(&mut self, at: Now, event: &TraceEvent<'_>) {

@@ -98,10 +98,10 @@ impl Scenarios {
         // The recorder of experiments writes files, which a scenario does not keep.
         let folder =
             tempfile::tempdir().map_err(ExperimentError::writing(&std::env::temp_dir().display()))?;
-        let recorder = Recorder::new(folder.path(), TimeMode::Virtual, 0)
+        let recorder = Recorder::new(Some(folder.path()), TimeMode::Virtual, 0)
             .map_err(ExperimentError::writing(&folder.path().display()))?;
         let buckets = TimeBuckets::new(point.window_ends(), point.settings.groups.len());
-        let observer = RunObserver::new(recorder, SharedTracker::new(DeliveryTracker::new(buckets)));
+        let observer = RunObserver::new(recorder, SharedTracker::new(DeliveryTracker::new(buckets), None));
         let trace = SharedTrace::default();
         let answers: Vec<Answer> = file.scenario.http.iter().map(Answer::from).collect();
         let seed = Seed::new(file.scenario.seed.unwrap_or(1));

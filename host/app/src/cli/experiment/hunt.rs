@@ -14,9 +14,12 @@ use wasmote_experiment::ExperimentError;
 use wasmote_experiment::progress::Totals;
 use wasmote_experiment::results::cores;
 use wasmote_experiment::source::PlanSource;
+use wasmote_fleet::config::compile_cache;
+use wasmote_fleet::config::options::subset::{Components, Subset};
+use wasmote_fleet::config::resolve::fetch::fetcher_of_flags;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::signals::Signals;
-use wasmote_fleet::term::{ERROR, FAINT, GOOD, STRONG, json_to_stdout, to_stdout};
+use wasmote_fleet::term::{ERROR, FAINT, GOOD, STRONG, WARNING, json_to_stdout, to_stdout};
 use wasmote_hunt::executor::Executor;
 use wasmote_hunt::finding::{self, Report};
 use wasmote_hunt::minimise::minimise;
@@ -71,7 +74,7 @@ pub struct Args {
     /// Number of different failures after which the hunt ends
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
     findings: u32,
-    /// How runs are drawn: `swarm`, each feature on or off, or `all`, every feature in every run
+    /// How runs are drawn
     #[arg(long, value_name = "HOW", default_value = "swarm")]
     strategy: StrategyArg,
     /// Largest number of further runs for shrinking each failure; 0 leaves them as they are
@@ -83,6 +86,8 @@ pub struct Args {
     /// Folder for results
     #[arg(short, long, value_name = "DIR", default_value = "results")]
     out: PathBuf,
+    #[command(flatten)]
+    components: Subset<Components>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -125,16 +130,20 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 
 fn hunt(args: &Args) -> Result<Exit, Failure> {
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
-    let source = PlanSource::find(&args.plan).map_err(failure)?;
+    let fetcher = fetcher_of_flags(&args.components).map_err(Failure::usage)?;
+    let source = PlanSource::find(&args.plan, &fetcher).map_err(failure)?;
     wasmote_fleet::preflight::check_threads().map_err(Failure::failed)?;
-    let engine = Engine::new().map_err(Failure::failed)?;
+    let engine = Engine::with_cache(compile_cache::of_environment()).map_err(Failure::failed)?;
     let mut executor = Executor::new(source, engine, totals).map_err(failure)?;
     let space =
         Space::new(executor.source(), args.seed, &|plan| executor.point(plan).map(drop)).map_err(failure)?;
     executor.load(&space.everything()).map_err(failure)?;
     let fresh = HuntState {
         plan: executor.source().plan_file().map_err(failure)?.name.to_string(),
-        sha256: sha256(format!("{}\n{:?}", executor.source().value, executor.fingerprint()).as_bytes()),
+        sha256: sha256(
+            format!("{}\n{:?}\n{:?}", executor.source().value, executor.fingerprint(), args.strategy)
+                .as_bytes(),
+        ),
         seed: args.seed.value(),
         ..HuntState::default()
     };
@@ -213,6 +222,9 @@ fn json(args: &Args, folder: &Path, outcome: &Outcome, reports: &[Report]) -> se
         "folder": folder.display().to_string(),
         "verdict": verdict,
         "runs": outcome.runs,
+        "invalid": outcome.invalid.as_ref().map_or(0, |(count, _)| *count),
+        "covered": outcome.covered.len(),
+        "growth": outcome.growth,
         "interrupted": outcome.interrupted,
         "findings": reports,
     })
@@ -226,6 +238,15 @@ fn print(args: &Args, space: &Space, folder: &Path, outcome: &Outcome, reports: 
         args.seed,
         space.features()
     ));
+    let growth: Vec<String> =
+        outcome.growth.iter().map(|growth| format!("{} after {}", growth.covered, growth.runs)).collect();
+    to_stdout(format_args!("  {FAINT}coverage {}{FAINT:#}", growth.join(", ")));
+    if let Some((count, reason)) = &outcome.invalid {
+        to_stdout(format_args!(
+            "  {WARNING}warning:{WARNING:#} the drawn values of {count} runs contradict each other; the first: {}",
+            Printable(reason)
+        ));
+    }
     if outcome.interrupted {
         to_stdout(format_args!("  {ERROR}interrupted{ERROR:#}; --resume goes on"));
     }
@@ -303,9 +324,10 @@ impl ProgressLine {
         let of = if self.runs == u64::MAX { String::new() } else { format!(" of {}", self.runs) };
         let rate = outcome.runs as f64 / took.max(1e-3);
         self.note(&format!(
-            "{}{of} runs, {rate:.0} a second, {} findings",
+            "{}{of} runs, {rate:.0} a second, {} findings, coverage {}",
             outcome.runs,
-            outcome.found.len()
+            outcome.found.len(),
+            outcome.covered.len()
         ));
     }
 

@@ -35,7 +35,9 @@ pub(super) struct RuleState {
     /// Devices in the forbidden state.
     holding: BTreeSet<usize>,
     /// Devices, or sets of devices, in violation since this time.
-    since: BTreeMap<Vec<usize>, (Time, bool)>,
+    since: BTreeMap<Vec<usize>, Time>,
+    /// When these have lasted too long.
+    due: BTreeSet<(Time, Vec<usize>)>,
     /// Goals that are not reached yet, ordered by deadline.
     open: VecDeque<OpenGoal>,
 }
@@ -64,6 +66,7 @@ impl RuleState {
             occurred: BTreeSet::new(),
             holding: BTreeSet::new(),
             since: BTreeMap::new(),
+            due: BTreeSet::new(),
             open: VecDeque::new(),
         }
     }
@@ -131,19 +134,14 @@ impl RuleState {
             let message = format!("{who} did not reach the goal in time, after {because}");
             self.violated(deadline, names, message, report);
         }
-        let lasting = match &self.entry.check.rule {
-            Rule::NeverState { lasting, .. } if !lasting.is_zero() => *lasting,
+        let lasting = match &*self.rule {
+            Rule::NeverState { lasting, .. } => *lasting,
             _ => return,
         };
-        let due: Vec<(Vec<usize>, Time)> = self
-            .since
-            .iter()
-            .filter(|(_, (since, reported))| !reported && *since + lasting < now)
-            .map(|(devices, (since, _))| (devices.clone(), *since))
-            .collect();
-        for (devices, since) in due {
-            self.since.insert(devices.clone(), (since, true));
-            self.state_violated(world, &devices, since + lasting, Some(lasting), report);
+        while self.due.first().is_some_and(|(deadline, _)| *deadline < now)
+            && let Some((deadline, set)) = self.due.pop_first()
+        {
+            self.state_violated(world, &set, deadline, Some(lasting), report);
         }
     }
 
@@ -155,6 +153,15 @@ impl RuleState {
         lasting: Option<Duration>,
         report: &mut Report<'_>,
     ) {
+        // An empty set stands for all devices in the state.
+        let all: Vec<usize>;
+        let devices = match devices {
+            [] => {
+                all = self.holding.iter().copied().collect();
+                &all
+            }
+            several => several,
+        };
         let names: Vec<String> = devices.iter().map(|device| world.name(*device).to_owned()).collect();
         let mut message = match &*names {
             [one] => format!("{one} is in the forbidden state"),
@@ -227,14 +234,20 @@ impl RuleState {
             Rule::NeverState { .. } => {}
             Rule::Eventually(rule) => {
                 let Eventually { trigger, within, goal, unless } = &**rule;
-                if let Some(unless) = unless {
+                let name = device.map_or("", |device| world.name(device));
+                // Few events are of a kind that matters, and many goals may be open.
+                if let Some(unless) = unless
+                    && occurrence.is(&unless.kind, name)
+                {
                     let released = |goal: &OpenGoal| {
                         (goal.device.is_none() || goal.device == device)
                             && is_event(world, device, occurrence, unless, None, goal.trigger.as_ref())
                     };
                     self.open.retain(|goal| !released(goal));
                 }
-                if let Goal::Event(event, any) = goal {
+                if let Goal::Event(event, any) = goal
+                    && occurrence.is(&event.kind, name)
+                {
                     let reached = |open: &OpenGoal| {
                         (*any || open.device.is_none() || open.device == device)
                             && is_event(world, device, occurrence, event, None, open.trigger.as_ref())
@@ -362,49 +375,83 @@ impl RuleState {
                 }
             }
             Rule::NeverState { state, devices, same, lasting } => {
-                match holds(world, device, state) {
+                let is_new = match holds(world, device, state) {
                     true => self.holding.insert(device),
                     false => self.holding.remove(&device),
                 };
-                let sets = self.violating_sets(world, state, *devices as usize, same.as_deref());
-                self.since.retain(|set, _| sets.contains(set));
+                let sets = match (*devices as usize, same) {
+                    // Most changes leave the state of the device as it was.
+                    (_, None) if !is_new => return,
+                    (1, _) => return self.set_violated(world, vec![device], now, *lasting, report),
+                    // All devices in the state are one set, which is named when it breaks the rule.
+                    (least, None) if self.holding.len() >= least => vec![Vec::new()],
+                    (_, None) => Vec::new(),
+                    (least, Some(path)) => self.sets_with_same_value(world, state, least, path),
+                };
+                let over: Vec<Vec<usize>> =
+                    self.since.keys().filter(|set| !sets.contains(set)).cloned().collect();
+                over.iter().for_each(|set| self.end_violation(set, *lasting));
                 for set in sets {
-                    if self.since.contains_key(&set) {
-                        continue;
-                    }
-                    let at_once = lasting.is_zero();
-                    self.since.insert(set.clone(), (now, at_once));
-                    if at_once {
-                        self.state_violated(world, &set, now, None, report);
-                    }
+                    self.begin_violation(world, set, now, *lasting, report);
                 }
             }
             _ => {}
         }
     }
 
-    /// Sets of devices that break a rule about states now.
-    fn violating_sets(
+    /// Begins or ends the violation of a single device.
+    fn set_violated(
+        &mut self,
+        world: &World,
+        set: Vec<usize>,
+        now: Time,
+        lasting: Duration,
+        report: &mut Report<'_>,
+    ) {
+        match set.iter().all(|device| self.holding.contains(device)) {
+            true => self.begin_violation(world, set, now, lasting, report),
+            false => self.end_violation(&set, lasting),
+        }
+    }
+
+    fn begin_violation(
+        &mut self,
+        world: &World,
+        set: Vec<usize>,
+        now: Time,
+        lasting: Duration,
+        report: &mut Report<'_>,
+    ) {
+        if self.since.contains_key(&set) {
+            return;
+        }
+        self.since.insert(set.clone(), now);
+        match lasting.is_zero() {
+            true => self.state_violated(world, &set, now, None, report),
+            false => drop(self.due.insert((now + lasting, set))),
+        }
+    }
+
+    fn end_violation(&mut self, set: &[usize], lasting: Duration) {
+        if let Some(since) = self.since.remove(set) {
+            self.due.remove(&(since + lasting, set.to_vec()));
+        }
+    }
+
+    /// Sets of at least so many devices in the state whose last messages have the same value.
+    fn sets_with_same_value(
         &self,
         world: &World,
         state: &Logic<StateTest>,
         least: usize,
-        same: Option<&[Key]>,
+        path: &[Key],
     ) -> Vec<Vec<usize>> {
-        if least == 1 {
-            return self.holding.iter().map(|device| vec![*device]).collect();
-        }
-        let Some(path) = same else {
-            let all: Vec<usize> = self.holding.iter().copied().collect();
-            return if all.len() >= least { vec![all] } else { Vec::new() };
-        };
         let mut by_value: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for device in &self.holding {
             let mut value = None;
             state.each(&mut |test| {
-                if value.is_none()
-                    && matches!(test, StateTest::LastPublished(..) | StateTest::LastReceived(..))
-                {
+                let is_message = matches!(test, StateTest::LastPublished(..) | StateTest::LastReceived(..));
+                if value.is_none() && is_message {
                     value = world.message(*device, test).map(|message| message.at(path).to_string());
                 }
             });
@@ -416,20 +463,26 @@ impl RuleState {
     }
 }
 
-/// Whether a state of a device holds.
+/// Whether a state of a device holds. A message that was never published or received and a metric that was never set are
+/// unknown, so that they fulfil neither a state nor its opposite.
 fn holds(world: &World, device: usize, state: &Logic<StateTest>) -> bool {
-    state.holds(&|test| match test {
-        StateTest::Connected => world.devices[device].connected,
-        StateTest::Running => world.devices[device].running,
+    let fulfils = |this: &SeenMessage, condition: &Logic<Comparison>| {
+        Scope { device: world.name(device), this, previous: None, trigger: None }.holds(condition)
+    };
+    let truth = state.truth(&|test| match test {
+        StateTest::Connected => Some(world.devices[device].connected),
+        StateTest::Running => Some(world.devices[device].running),
         StateTest::Metric(name, operator, bound) => {
-            world.metric(device, name).is_some_and(|value| operator.holds(value, *bound))
+            world.metric(device, name).map(|value| operator.holds(value, *bound))
         }
-        StateTest::Retained(_, condition)
-        | StateTest::LastPublished(_, condition)
-        | StateTest::LastReceived(_, condition) => world.message(device, test).is_some_and(|this| {
-            Scope { device: world.name(device), this, previous: None, trigger: None }.holds(condition)
-        }),
-    })
+        StateTest::Retained(_, condition) => {
+            Some(world.message(device, test).is_some_and(|this| fulfils(this, condition)))
+        }
+        StateTest::LastPublished(_, condition) | StateTest::LastReceived(_, condition) => {
+            world.message(device, test).map(|this| fulfils(this, condition))
+        }
+    });
+    truth == Some(true)
 }
 
 fn is_event(
