@@ -131,6 +131,8 @@ async fn events(
     let mut throttle = Throttle::new(filter.per_second);
     let filter = EventSelection::check(&filter, &api)?;
     let filter = Arc::new(filter);
+    // The ids of messages are of use only while the host keeps their journeys.
+    let reader = (filter.interest() == EventFilter::All).then(|| api.journeys.reader(api.fleet.now().run));
     let updates = BroadcastStream::new(api.versions.subscribe());
     let update_filter = Arc::clone(&filter);
     let updates = updates.filter_map(move |item| match item {
@@ -138,14 +140,18 @@ async fn events(
         Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(lagged_event(missed))),
     });
     let device_events = api.fleet.events(filter.interest()).into_stream();
-    let events = device_events.filter_map(move |item| match item {
-        Ok(device_event) if filter.includes(&device_event) => match throttle.take(Instant::now()) {
-            Passage::Pass => Some(Ok(event(&device_event, filter.payload))),
-            Passage::Skip => None,
-            Passage::Report(missed) => Some(Ok(lagged_event(missed))),
-        },
-        Ok(_) => None,
-        Err(missed) => Some(Ok(lagged_event(missed))),
+    let events = device_events.filter_map(move |item| {
+        // It lasts as long as the stream.
+        let _reader = &reader;
+        match item {
+            Ok(device_event) if filter.includes(&device_event) => match throttle.take(Instant::now()) {
+                Passage::Pass => Some(Ok(event(&device_event, filter.payload))),
+                Passage::Skip => None,
+                Passage::Report(missed) => Some(Ok(lagged_event(missed))),
+            },
+            Ok(_) => None,
+            Err(missed) => Some(Ok(lagged_event(missed))),
+        }
     });
     // The end of the fleet's events ends the stream.
     let events = events.merge(updates);
@@ -157,7 +163,7 @@ fn event(device_event: &DeviceEvent, form: Option<PayloadForm>) -> Event {
     let data = match (form, &device_event.notice) {
         (
             Some(PayloadForm::Base64),
-            DeviceNotice::Sent(_, payload) | DeviceNotice::Received(_, payload, _),
+            DeviceNotice::Sent(_, payload, _) | DeviceNotice::Received(_, payload, ..),
         ) => serde_json::to_string(&EventWithBytes {
             record,
             payload_base64: Some(STANDARD.encode(payload)),
@@ -217,9 +223,9 @@ impl EventSelection {
 /// Topic of the message that an event is about.
 fn topic_of(notice: &DeviceNotice) -> Option<&Topic> {
     match notice {
-        DeviceNotice::Sent(topic, _)
+        DeviceNotice::Sent(topic, ..)
         | DeviceNotice::Received(topic, ..)
-        | DeviceNotice::Dropped(topic, _) => Some(topic),
+        | DeviceNotice::Dropped(topic, ..) => Some(topic),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 //! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], `values`, [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`groups`], [`events`], `page`, `by_hand` (the plan of changes), [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
-//! * [`recorder`]: what the page shows of this run.
+//! * [`recorder`]: what the page shows of this run. [`journeys`]: what became of single messages.
 //! * [`viewer`]: the page for finished runs.
 //! * `threads`: threads of connections and of requests.
 //! * `connections`: limits of connections; [`guard`]: checks of every request, with `rates`; [`refusal`]: reasons of
@@ -24,6 +24,7 @@ pub mod groups;
 pub mod guard;
 pub mod health;
 pub mod index;
+pub mod journeys;
 pub mod metrics;
 pub mod openapi;
 mod page;
@@ -157,16 +158,24 @@ pub struct Api {
     pub http: Arc<Counters>,
     /// What the page shows of this run.
     pub recorder: recorder::Recorder,
+    /// What became of recent messages.
+    pub journeys: Arc<journeys::Journeys>,
     audit_log: Arc<dyn AuditLog>,
 }
 
 impl Api {
-    /// Creates the API of a fleet whose faults change only through this API.
-    pub fn new(fleet: Fleet, run_info: RunInfo, versions: Arc<Versions>) -> Self {
+    /// Creates the API of a fleet whose faults change only through this API. The journeys observe the fleet.
+    pub fn new(
+        fleet: Fleet,
+        run_info: RunInfo,
+        versions: Arc<Versions>,
+        journeys: Arc<journeys::Journeys>,
+    ) -> Self {
         let groups = run_info.groups.iter();
         let own = groups.filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
         let faults = FaultRegistry::from_sets(run_info.faults.clone(), own.collect());
-        Self::with_audit(fleet, run_info, versions, Arc::new(Mutex::new(faults)), Arc::new(()))
+        let faults = Arc::new(Mutex::new(faults));
+        Self::with_audit(fleet, run_info, versions, faults, Arc::new(())).with_journeys(journeys)
     }
 
     /// Creates the API of a fleet whose fault registry is shared, with an audit log for changes made by users.
@@ -184,8 +193,14 @@ impl Api {
             versions,
             http: Arc::default(),
             recorder: recorder::Recorder::default(),
+            journeys: Arc::new(journeys::Journeys::new(0, false)),
             audit_log,
         }
+    }
+
+    /// The same API, with journeys that observe the fleet.
+    pub fn with_journeys(self, journeys: Arc<journeys::Journeys>) -> Self {
+        Self { journeys, ..self }
     }
 
     /// Time since the fleet started; equals the run's clock.
@@ -251,6 +266,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         behaviours::endpoints(),
         groups::endpoints(),
         events::endpoints(),
+        journeys::endpoints(),
         page::endpoints(),
         by_hand::endpoints(),
         behaviour_http::endpoints(),

@@ -60,6 +60,7 @@ async fn metrics(
                 http: Some(api.http.snapshot()),
                 uptime: api.uptime(),
                 fault_bytes,
+                journey_bytes: api.journeys.report(),
             }
         }
     };

@@ -93,6 +93,8 @@ struct Accepted {
     retain: bool,
     /// Size of the payload, in bytes.
     bytes: usize,
+    /// Id of the message; `GET /messages/<id>` tells what becomes of it.
+    message_id: String,
 }
 
 /// Payload of a message without a topic.
@@ -189,17 +191,18 @@ async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Js
         let problem = format!("the payload has {bytes} bytes and the device's limit is {limit}");
         return Err(ApiError::refused(Refusal::BodySize, StatusCode::PAYLOAD_TOO_LARGE, "message", problem));
     }
-    let accepted = Accepted {
+    api.journeys.want(api.fleet.now().run);
+    let number = api.fleet.publish(device.id(), message.clone()).await?;
+    api.audit(Action::Publish(Publish::of_device(device.id(), &message)));
+    Ok(Json(Accepted {
         status: "accepted",
         device: identity.id.to_string(),
         topic: message.topic.to_string(),
         qos: message.qos.into(),
         retain: message.retain,
         bytes,
-    };
-    api.fleet.publish(device.id(), message.clone()).await?;
-    api.audit(Action::Publish(Publish::of_device(device.id(), &message)));
-    Ok(Json(accepted))
+        message_id: format!("{}/{number}", identity.id),
+    }))
 }
 
 fn message(

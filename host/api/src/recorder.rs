@@ -18,6 +18,7 @@ use wasmote_live::events::EventFilter;
 use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_live::status::{DeviceStatus, Totals};
 use wasmote_mqtt::time::Time;
+use wasmote_page::journey::Absences;
 use wasmote_page::recording::{Change, Mark, Sample};
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
@@ -206,6 +207,29 @@ impl Recorder {
         }
     }
 
+    /// The times at which these devices could not receive messages.
+    pub(super) fn absences(
+        &self,
+        position: impl Fn(&str) -> Option<usize>,
+        names: &BTreeSet<&str>,
+    ) -> Absences {
+        let by_position: BTreeMap<u32, &str> =
+            names.iter().filter_map(|name| Some((position(name)? as u32, *name))).collect();
+        let kept = self.lock();
+        let mut absences = Absences::default();
+        for (position, name) in &by_position {
+            let letter = kept.history.first.letters.get(*position as usize).copied().unwrap_or('d');
+            let reason = kept.history.first.reasons.get(position).cloned();
+            absences.add(name, kept.history.from_s, letter, reason);
+        }
+        for Change(at_s, position, letter, reason) in &kept.history.changes {
+            if let Some(name) = by_position.get(position) {
+                absences.add(name, *at_s, *letter, reason.clone());
+            }
+        }
+        absences
+    }
+
     fn tell(&self, kind: &'static str, data: &impl Serialize) {
         if self.additions.receiver_count() > 0
             && let Ok(json) = serde_json::to_string(data)
@@ -286,6 +310,7 @@ async fn record(api: Arc<Api>) {
                 look_at(&api, position..position + 1).await;
             }
         }
+        api.journeys.update(api.fleet.now().run);
         if sampled.elapsed() >= SAMPLE_INTERVAL {
             sampled = Instant::now();
             if let Ok(totals) = api.fleet.totals().await {
@@ -296,6 +321,13 @@ async fn record(api: Arc<Api>) {
                 before = now;
             }
         }
+    }
+}
+
+/// Looks at these devices now, if they are not too many.
+pub(super) async fn look_at_some(api: &Api, names: &BTreeSet<&str>) {
+    for position in names.iter().take(MAX_SINGLE_LOOKS).filter_map(|name| api.fleet.position(name)) {
+        look_at(api, position..position + 1).await;
     }
 }
 

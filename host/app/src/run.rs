@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
+use wasmote_api::journeys::Journeys;
 use wasmote_api::{Api, RunInfo};
 use wasmote_engine::compile_process::CompileProcess;
 use wasmote_engine::{Component, Engine};
@@ -31,6 +32,7 @@ use wasmote_live::broker::EmbeddedBroker;
 use wasmote_live::config::FleetConfig;
 use wasmote_live::fleet::Fleet;
 use wasmote_live::status::{DeviceCounts, Totals};
+use wasmote_mqtt::protocol::Protocol;
 use wasmote_sim::health::FleetHealth;
 
 use crate::browser;
@@ -79,7 +81,15 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
         connection: settings.connection.clone(),
         start_rate: settings.given.get(|it| &it.ramp).map(|rate| rate.0),
     };
-    let (fleet, events) = Fleet::start_with_events(fleet_config, logger.interest());
+    let journey_memory = settings.given.get(|it| &it.journey_memory).unwrap_or_default();
+    let journeys = Journeys::new(journey_memory.0 as usize, logger.messages);
+    let is_without_identity = broker.is_none() && settings.protocol == Protocol::V4;
+    let journeys = Arc::new(if is_without_identity { journeys.recognising_contents() } else { journeys });
+    if let Some(broker) = &broker {
+        broker.handle().set_observer(Arc::clone(&journeys) as _);
+    }
+    let observer = Arc::clone(&journeys) as _;
+    let (fleet, events) = Fleet::start_observed_with_events(fleet_config, logger.interest(), observer);
     if let Some(broker) = fleet.broker() {
         broker.set_faults(Arc::clone(&settings.faults.faults), settings.seed);
     }
@@ -95,7 +105,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     if settings.given.get(|it| &it.watch).unwrap_or_default() {
         tokio::spawn(watch::watch(watched(settings), Arc::clone(&versions)));
     }
-    let api = Arc::new(Api::new(fleet.clone(), run_info, versions));
+    let api = Arc::new(Api::new(fleet.clone(), run_info, versions, journeys));
     tokio::spawn(wasmote_api::serve(listener, api));
     tokio::spawn(bottleneck::watch(fleet.clone()));
 

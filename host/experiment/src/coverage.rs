@@ -39,13 +39,13 @@ impl Coverage {
         }
         let mut text = event_kind(notice).to_owned();
         match notice {
-            DeviceNotice::Sent(topic, payload) => {
+            DeviceNotice::Sent(topic, payload, _) => {
                 text += &template(topic.as_str());
                 if let Ok(body) = serde_json::from_slice(payload) {
                     self.add_value(&text, &body, MAX_DEPTH);
                 }
             }
-            DeviceNotice::Received(topic, ..) | DeviceNotice::Dropped(topic, _) => {
+            DeviceNotice::Received(topic, ..) | DeviceNotice::Dropped(topic, ..) => {
                 text += &template(topic.as_str())
             }
             DeviceNotice::Log(level, line) => text += &format!("{level:?}{}", template(line)),
@@ -106,11 +106,16 @@ fn template(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use wasmote_mqtt::topic::Topic;
+    use wasmote_sim::notice::MessageRef;
 
     use super::*;
 
     fn sent(topic: &str, payload: &'static str) -> DeviceNotice {
-        DeviceNotice::Sent(Topic::new(topic).unwrap(), payload.as_bytes().to_vec().into())
+        DeviceNotice::Sent(
+            Topic::new(topic).unwrap(),
+            payload.as_bytes().to_vec().into(),
+            MessageRef::default(),
+        )
     }
 
     fn covered(notices: &[(u32, DeviceNotice)]) -> BTreeSet<u64> {

@@ -209,8 +209,9 @@ mod tests {
             sequence,
             sent: WallTime::default(),
             late: Duration::ZERO,
+            is_claimed: false,
         };
-        Message { origin: Some(Box::new(origin)), ..Message::new(Topic::new("a/b").unwrap(), "") }
+        Message { origin: Some(std::sync::Arc::new(origin)), ..Message::new(Topic::new("a/b").unwrap(), "") }
     }
 
     fn counts(tracker: &DeliveryTracker) -> (u64, u64) {

@@ -78,8 +78,8 @@ pub trait Driver {
         new: &dyn Fn() -> Option<Arc<DeviceCredentials>>,
     ) -> DriverResult;
 
-    /// Sends an HTTP request to a device's behaviour and ignores the response.
-    fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult;
+    /// Sends an HTTP request to a device's behaviour. Returns the status of the answer, if it answers at once.
+    fn request(&mut self, device: usize, request: HttpRequest) -> Result<Option<u16>, ExperimentError>;
 
     /// States of the devices now, by position.
     fn snapshot(&mut self) -> Result<Vec<DeviceSnapshot>, ExperimentError>;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
+use wasmote_api::journeys::Journeys;
 use wasmote_api::{Api, RunInfo};
 use wasmote_engine::Engine;
 use wasmote_fleet::component_info::ComponentInfo;
@@ -18,6 +19,7 @@ use wasmote_fleet::startup::{self, RunError};
 use wasmote_fleet::versions::Versions;
 use wasmote_live::config::BrokerUrl;
 use wasmote_live::host_client::{self, BrokerAnswer, HostConnection};
+use wasmote_mqtt::protocol::Protocol;
 use wasmote_results::TimeMode;
 
 use super::ExperimentError;
@@ -99,7 +101,13 @@ fn run_on(
 ) -> Result<FinishedRun, ExperimentError> {
     let RunContext { point, seed, components, .. } = context;
     let settings = Settings { seed, ..point.settings.clone() };
-    let observer = context.observer(TimeMode::Real)?;
+    let journey_memory = settings.given.get(|it| &it.journey_memory).unwrap_or_default();
+    let journeys = Journeys::new(journey_memory.0 as usize, false);
+    let is_without_identity =
+        settings.protocol == Protocol::V4 && matches!(settings.broker, BrokerChoice::Remote(_));
+    let journeys = Arc::new(if is_without_identity { journeys.recognising_contents() } else { journeys });
+    let observer =
+        context.observer(TimeMode::Real)?.with_journeys(Arc::clone(&journeys), is_without_identity);
     let start_driver = |devices| {
         let sends_host_messages = point.timeline.steps.iter().any(|(_, step)| step.needs_host_connection());
         let (signals, observer) = (context.progress.signals(), observer.clone());
@@ -134,7 +142,8 @@ fn run_on(
     let folder = context.folder.unwrap_or(Path::new(".")).to_owned();
     let audit = Arc::new(AuditTrail::new(fleet.clone(), observer.clone(), updates, folder));
     let api =
-        Api::with_audit(fleet, facts, versions, Arc::clone(&orchestrator.faults), Arc::clone(&audit) as _);
+        Api::with_audit(fleet, facts, versions, Arc::clone(&orchestrator.faults), Arc::clone(&audit) as _)
+            .with_journeys(journeys);
     let guard = runtime.enter();
     let listener = live_env.listener.try_clone().and_then(tokio::net::TcpListener::from_std);
     runtime.spawn(wasmote_api::serve(listener.map_err(RunError::Runtime)?, Arc::new(api)));

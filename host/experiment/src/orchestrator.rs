@@ -55,6 +55,8 @@ pub struct Orchestrator<'a, W> {
     initial_faults: FaultSet,
     /// Whether the fleet's present fault set has faults of the broker.
     broker_may_fail: bool,
+    /// Answers to the HTTP requests of the present action, by status; `None` without an answer.
+    statuses: BTreeMap<Option<u16>, u64>,
 }
 
 impl<'a, W: Driver> Orchestrator<'a, W> {
@@ -89,6 +91,7 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
             partitions: BTreeMap::new(),
             initial_faults,
             broker_may_fail: false,
+            statuses: BTreeMap::new(),
         };
         orchestrator.set_broker_faults(&point.settings.faults)?;
         Ok(orchestrator)
@@ -130,6 +133,18 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
             Ok(own) => *own,
             Err(other) => ExperimentError::Fleet(other.to_string()),
         })
+    }
+
+    /// Returns and clears the statuses of the answers to HTTP requests, as text; `None` if there was no request.
+    pub fn take_statuses(&mut self) -> Option<String> {
+        let text = |(status, number): (Option<u16>, u64)| match status {
+            Some(status) => format!("{status}: {number}"),
+            None => format!("none: {number}"),
+        };
+        // Devices without an answer are last.
+        let mut statuses: Vec<_> = std::mem::take(&mut self.statuses).into_iter().collect();
+        statuses.sort_by_key(|(status, _)| (status.is_none(), *status));
+        (!statuses.is_empty()).then(|| statuses.into_iter().map(text).collect::<Vec<_>>().join("; "))
     }
 
     fn set_broker_faults(&mut self, set: &FaultSet) -> DriverResult {
@@ -223,7 +238,9 @@ impl<W: Driver> Target for Orchestrator<'_, W> {
     }
 
     fn request(&mut self, device: usize, request: HttpRequest) -> ApplyResult {
-        Ok(self.driver.request(device, request)?)
+        let status = self.driver.request(device, request)?;
+        *self.statuses.entry(status).or_default() += 1;
+        Ok(())
     }
 
     fn set_credentials(&mut self, device: usize, new: &NewCredentials<'_>) -> ApplyResult {

@@ -7,11 +7,13 @@
 //! * `broker_log`: connections and subscriptions at the broker. `outages`: outages of devices and of the broker, with
 //!   their durations.
 //! * `swap_refusals`: swaps that devices refused.
+//! * `journeys`: what became of single messages.
 //! * `routes`: routes that behaviours report in their logs.
 
 mod broker_log;
 mod chain;
 mod events;
+mod journeys;
 pub(crate) mod line_writer;
 mod logs;
 pub mod outages;
@@ -23,17 +25,19 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use wasmote_api::journeys::Journeys;
 use wasmote_live::broker::Peer;
 use wasmote_live::broker::observer::BrokerObserver;
 use wasmote_live::observer::FleetObserver;
 use wasmote_live::status::DeviceEvent;
 use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::steps::BrokerStep;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
-use wasmote_mqtt::time::Time;
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_mqtt::topic::Topic;
 use wasmote_results::{InvariantOutcome, SwapRefusal, TimeMode, Violation};
 use wasmote_sim::behaviour::Version;
@@ -49,6 +53,7 @@ use super::wall_clock::wall_clock_now;
 use broker_log::{BrokerLog, Connection};
 use chain::Chain;
 use events::EventLog;
+use journeys::JourneyLog;
 use logs::DeviceLogs;
 use outages::Outages;
 use routes::Routes;
@@ -66,6 +71,8 @@ pub struct Recorder {
     chain: Chain,
     /// The files; `None` if only the counts of the run are wanted.
     files: Option<Files>,
+    /// Absent if no single messages are recorded.
+    journeys: Option<JourneyLog>,
     outages: Outages,
     routes: Routes,
     swap_refusals: Vec<SwapRefusal>,
@@ -91,6 +98,11 @@ pub struct RunObserver {
     coverage: Option<Arc<Mutex<Coverage>>>,
     /// Whether the broker's retained messages may have changed since the last check.
     retained_changed: Arc<AtomicBool>,
+    keeps_journeys: bool,
+    /// Journeys that the HTTP API shows during a run in real time.
+    shown: Option<Arc<Journeys>>,
+    /// Start of the run on the calendar, for the times of the broker.
+    epoch: Arc<OnceLock<WallTime>>,
 }
 
 impl Recorder {
@@ -113,6 +125,7 @@ impl Recorder {
             truncation_noted: message_budget == 0,
             chain: Chain::create(folder, time_mode)?,
             files: folder.map(files).transpose()?,
+            journeys: folder.filter(|_| message_budget > 0).map(JourneyLog::create).transpose()?,
             outages: Outages::default(),
             routes: Routes::default(),
             swap_refusals: Vec::new(),
@@ -122,6 +135,17 @@ impl Recorder {
     }
 
     fn record(&mut self, at: Now, step: &TraceEvent<'_>) -> io::Result<()> {
+        match step {
+            TraceEvent::Journey(device, step) => {
+                let has_room = self.message_budget > 0;
+                let identity = &self.devices[device.0 as usize];
+                return self.journeys.as_mut().map_or(Ok(()), |log| log.device(at, identity, step, has_room));
+            }
+            TraceEvent::AtBroker(step) => {
+                return self.journeys.as_mut().map_or(Ok(()), |log| log.broker(at, step));
+            }
+            _ => {}
+        }
         self.chain.add(at, step)?;
         match step {
             TraceEvent::Notice(device, notice) => return self.notice(at, *device, notice),
@@ -151,6 +175,10 @@ impl Recorder {
             let device = &self.devices[device.0 as usize];
             files.broker.on_device_notice(at, device, notice)?;
         }
+        let recognised = self.journeys.as_ref().and_then(|log| log.recognise(notice));
+        if let (Some(step), Some(log)) = (recognised, &mut self.journeys) {
+            log.device(at, &self.devices[device.0 as usize], &step, false)?;
+        }
         if is_per_message(notice) && !self.take_message_budget(at)? {
             return Ok(());
         }
@@ -161,7 +189,7 @@ impl Recorder {
         }
         let Some(files) = &mut self.files else { return Ok(()) };
         let happening = DeviceEvent::new(at, identity, notice.clone(), true);
-        files.events.notice(self.chain.steps(), &happening)?;
+        files.events.notice(self.chain.steps(), &happening, notice)?;
         files.logs.notice(device.0 as usize, &happening)
     }
 }
@@ -186,6 +214,7 @@ impl Recorder {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.journeys.as_mut().map_or(Ok(()), JourneyLog::flush)?;
         let Some(files) = &mut self.files else { return Ok(()) };
         files.events.flush()?;
         files.logs.flush()?;
@@ -225,7 +254,16 @@ impl RunObserver {
     /// Creates an observer with this recorder and tracker.
     pub fn new(recorder: Recorder, tracker: SharedTracker) -> Self {
         let coverage = recorder.files.is_none().then(Arc::default);
-        Self { recorder: Arc::new(Mutex::new(recorder)), tracker, coverage, retained_changed: Arc::default() }
+        let keeps_journeys = recorder.journeys.is_some();
+        Self {
+            recorder: Arc::new(Mutex::new(recorder)),
+            tracker,
+            coverage,
+            retained_changed: Arc::default(),
+            keeps_journeys,
+            shown: None,
+            epoch: Arc::default(),
+        }
     }
 
     /// What the run has covered; empty for runs with files.
@@ -233,6 +271,15 @@ impl RunObserver {
         let coverage =
             self.coverage.as_ref().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
         coverage.unwrap_or_default()
+    }
+
+    /// The same observer, which also passes the steps of messages on.
+    /// If connections carry no identity of messages, receptions are recognised by their content.
+    pub fn with_journeys(self, journeys: Arc<Journeys>, is_without_identity: bool) -> Self {
+        if let Some(log) = self.recorder().journeys.as_mut().filter(|_| is_without_identity) {
+            log.recognise_contents();
+        }
+        Self { shown: Some(journeys), ..self }
     }
 
     fn recorder(&self) -> MutexGuard<'_, Recorder> {
@@ -251,6 +298,9 @@ impl RunObserver {
         self.tracker.with_monitor(|monitor| monitor.add(identity, at.run));
         let mut recorder = self.recorder();
         recorder.devices.push(Arc::clone(identity));
+        if let Some(journeys) = &mut recorder.journeys {
+            journeys.add(identity);
+        }
         recorder.versions.record(identity, version, at.run)?;
         recorder.files.as_mut().map_or(Ok(()), |files| files.logs.add(identity, &version.name, at))
     }
@@ -341,6 +391,11 @@ impl RunObserver {
         Ok((outages, routes, std::mem::take(&mut recorder.swap_refusals)))
     }
 
+    /// Whether the run records what becomes of single messages.
+    pub fn follows_messages(&self) -> bool {
+        self.keeps_journeys
+    }
+
     /// Records one step.
     pub fn record(&self, at: Now, step: &TraceEvent<'_>) {
         match step {
@@ -360,6 +415,9 @@ impl RunObserver {
             recorder.problem = Some(problem);
         }
         drop(recorder);
+        if step.is_journey() {
+            return;
+        }
         if may_change_retained(step) {
             self.retained_changed.store(true, Ordering::Relaxed);
         }
@@ -436,11 +494,34 @@ impl BrokerObserver for RunObserver {
             self.record_broker(|log, at| log.on_reply(at, Connection::Peer(to), reply));
         }
     }
+
+    fn follows_messages(&self) -> bool {
+        FleetObserver::follows_messages(self)
+    }
+
+    fn on_step(&self, at: Now, step: &BrokerStep) {
+        if let Some(journeys) = &self.shown {
+            journeys.on_step(at, step);
+        }
+        let run = self.epoch.get().map_or(at.run, |epoch| Time::ZERO + at.wall.since(*epoch));
+        self.record(Now { run, ..at }, &TraceEvent::AtBroker(step));
+    }
 }
 
 impl FleetObserver for RunObserver {
     fn observe(&self, at: Now, step: &TraceEvent<'_>) {
+        if let Some(journeys) = &self.shown {
+            FleetObserver::observe(&**journeys, at, step);
+        }
+        if step.is_journey() {
+            self.epoch.get_or_init(|| WallTime::from_nanos(at.wall.as_nanos() - at.run.as_nanos()));
+        }
         Self::record(self, at, step);
+    }
+
+    fn follows_messages(&self) -> bool {
+        self.keeps_journeys
+            || self.shown.as_ref().is_some_and(|journeys| FleetObserver::follows_messages(&**journeys))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Executes one run: a point and a seed produce a folder. Files, counts and thresholds are the same in virtual and in
 //! real time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use wasmote_results::{
     Edit, EventLine, JsonFile, LineFile, Row, Summary, ThresholdMiss, TimeMode, TimeseriesRow, write_json,
 };
 use wasmote_sim::device::Now;
-use wasmote_sim::ledger::Ledger;
+use wasmote_sim::ledger::{Ledger, REMOVED_FAULTS};
 use wasmote_sim::rng::Seed;
 
 use super::ExperimentError;
@@ -34,7 +34,7 @@ use super::point::Point;
 use super::progress::Progress;
 use super::recorder::{Recorder, RunObserver};
 use super::summary::{self, SummaryInput};
-use super::tables::{GroupState, RunTables};
+use super::tables::{GroupState, Performed, RunTables};
 use super::threshold::ThresholdEntry;
 use super::time_buckets::TimeBuckets;
 use super::topology;
@@ -121,6 +121,8 @@ impl RunContext<'_> {
             orchestrator,
             rows: Vec::new(),
             performed: Vec::new(),
+            losses: Vec::new(),
+            dropped_by: BTreeMap::new(),
             partial_timeseries: self
                 .folder
                 .map(PartialTimeseries::create)
@@ -152,6 +154,7 @@ impl RunContext<'_> {
                 buckets,
                 states: &run.rows,
                 performed: &run.performed,
+                losses: &run.losses,
                 outages: &outages,
                 routes: &routes,
                 end,
@@ -212,8 +215,12 @@ struct Run<'a, W> {
     observer: &'a RunObserver,
     orchestrator: Orchestrator<'a, W>,
     rows: Vec<GroupState>,
-    /// Executed actions: time, name and detail.
-    performed: Vec<(Time, &'static str, String)>,
+    /// Executed actions.
+    performed: Vec<Performed>,
+    /// Messages that each fault dropped, by the end of the interval.
+    losses: Vec<(Time, String, u64)>,
+    /// Messages that each fault had dropped at the last window, and has dropped since the last interval.
+    dropped_by: BTreeMap<String, (u64, u64)>,
     /// Writer of `timeseries.csv` during the run.
     partial_timeseries: Option<PartialTimeseries>,
     /// Number of steps already reported as progress.
@@ -242,11 +249,12 @@ impl<W: Driver> Run<'_, W> {
             while reached && let Some((at, step)) = steps.next_if(|(at, _)| *at <= window_end) {
                 reached = self.advance_to(*at)?;
                 if reached {
-                    if !step.is_implicit() {
-                        let detail = describe(&**step, self.orchestrator.devices());
-                        self.performed.push((*at, step.name(), detail));
-                    }
+                    let detail = describe(&**step, self.orchestrator.devices());
                     self.orchestrator.apply(&**step)?;
+                    let statuses = self.orchestrator.take_statuses();
+                    if !step.is_implicit() {
+                        self.performed.push(Performed { at: *at, name: step.name(), detail, statuses });
+                    }
                 }
             }
             reached = reached && self.advance_to(window_end)?;
@@ -254,6 +262,7 @@ impl<W: Driver> Run<'_, W> {
             self.observer.check().map_err(self.context.writing(EventLine::FILE))?;
             self.snapshots = self.orchestrator.driver.snapshot()?;
             self.count(end);
+            self.count_losses();
             if end == Time::ZERO + point.plan.warm_up.0 {
                 self.warm_up_ledger = self.ledger();
             }
@@ -265,6 +274,7 @@ impl<W: Driver> Run<'_, W> {
                 self.write_partial_timeseries()?;
                 let rows = self.state(end);
                 self.rows.extend(rows);
+                self.end_interval_of_losses(end);
                 next_row = end + point.plan.interval.0;
             }
             if over {
@@ -309,6 +319,36 @@ impl<W: Driver> Run<'_, W> {
                 bucket.dropped += now[2] - last_counts[2];
             });
             self.last_counts[device] = now;
+        }
+    }
+
+    /// Adds the messages that each fault has dropped since the last call.
+    fn count_losses(&mut self) {
+        let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+        for snapshot in &self.snapshots {
+            for (id, counts) in snapshot.ledger.faults().filter(|(_, counts)| counts.dropped() > 0) {
+                *totals.entry(id).or_default() += counts.dropped();
+            }
+        }
+        for (id, total) in totals {
+            let (last, recent) = match self.dropped_by.get_mut(id) {
+                Some(counts) => counts,
+                None => self.dropped_by.entry(id.to_owned()).or_default(),
+            };
+            // A ledger sums up the counts of faults that were removed long ago, so a total can shrink.
+            *recent += total.saturating_sub(*last);
+            *last = total;
+        }
+    }
+
+    /// Ends an interval of `losses.csv`.
+    fn end_interval_of_losses(&mut self, end: Time) {
+        for (id, (_, recent)) in &mut self.dropped_by {
+            // What was dropped by faults that were removed long ago has been counted for each of them.
+            let dropped = std::mem::take(recent);
+            if dropped > 0 && **id != *REMOVED_FAULTS {
+                self.losses.push((end, id.clone(), dropped));
+            }
         }
     }
 

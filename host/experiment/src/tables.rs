@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::time::Time;
-use wasmote_results::{ALL, LatencyRow, OutageRow, RouteRow, Row, TimelineRow, TimeseriesRow, write_table};
+use wasmote_results::{
+    ALL, LatencyRow, LossRow, OutageRow, RouteRow, Row, TimelineRow, TimeseriesRow, write_table,
+};
 
 use super::ExperimentError;
 use super::driver::DeviceSnapshot;
@@ -63,8 +65,10 @@ pub(super) struct RunTables<'a> {
     pub buckets: &'a TimeBuckets,
     /// States at the ends of the intervals.
     pub states: &'a [GroupState],
-    /// Executed actions: time, name and detail.
-    pub performed: &'a [(Time, &'static str, String)],
+    /// Executed actions.
+    pub performed: &'a [Performed],
+    /// Messages that each fault dropped, by the end of the interval.
+    pub losses: &'a [(Time, String, u64)],
     pub outages: &'a Outages,
     pub routes: &'a Routes,
     /// End of the run.
@@ -79,6 +83,9 @@ impl RunTables<'_> {
         write(folder, time_series(groups, buckets, Time::ZERO, self.states))?;
         write(folder, latencies(groups, buckets, windows::measured(point, end)))?;
         write(folder, outages(self.outages, devices, end))?;
+        if !self.losses.is_empty() {
+            write(folder, losses(self.losses))?;
+        }
         if !self.routes.is_empty() {
             write(folder, routes(self.routes, devices))?;
         }
@@ -159,14 +166,46 @@ fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// Rows of `timeline.csv`, from the time, the name and the detail of each action.
-fn timeline(performed: &[(Time, &str, String)], end: Time) -> Vec<TimelineRow> {
-    let row = |(at, what, detail): &(Time, &str, String)| {
+/// Rows of `losses.csv`.
+fn losses(losses: &[(Time, String, u64)]) -> Vec<LossRow> {
+    let row = |(at, fault, dropped): &(Time, String, u64)| LossRow {
+        time_s: seconds(at.as_nanos()),
+        fault: fault.clone(),
+        dropped: *dropped,
+    };
+    losses.iter().map(row).collect()
+}
+
+/// An action that was carried out.
+pub(super) struct Performed {
+    /// Time.
+    pub at: Time,
+    /// Name of the action.
+    pub name: &'static str,
+    /// Target and parameters.
+    pub detail: String,
+    /// Statuses of answers to HTTP requests.
+    pub statuses: Option<String>,
+}
+
+/// Rows of `timeline.csv`.
+fn timeline(performed: &[Performed], end: Time) -> Vec<TimelineRow> {
+    let row = |Performed { at, name: what, detail, statuses }: &Performed| {
         let time_s = seconds(at.as_nanos());
         let (source, what, detail) = ("plan".to_owned(), one_line(what), one_line(detail));
-        TimelineRow { time_s, source, what, detail, due_s: Some(time_s), requests: None, failed: None }
+        let statuses = statuses.clone();
+        TimelineRow {
+            time_s,
+            source,
+            what,
+            detail,
+            due_s: Some(time_s),
+            requests: None,
+            failed: None,
+            statuses,
+        }
     };
-    performed.iter().filter(|(at, _, _)| *at < end).map(row).collect()
+    performed.iter().filter(|it| it.at < end).map(row).collect()
 }
 
 /// Rows of `latency.csv` for the messages of an interval of time.

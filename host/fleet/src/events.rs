@@ -1,8 +1,10 @@
 //! Events of devices as log lines.
 
+pub mod content;
 mod dedup;
 mod refusal_limit;
 pub mod render;
+pub mod steps;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -103,7 +105,7 @@ impl EventLogger {
 
     fn write(self, event: &DeviceEvent) {
         let is_message = match &event.notice {
-            DeviceNotice::Dropped(_, cause) => !cause.is_refusal_of_broker(),
+            DeviceNotice::Dropped(_, cause, _) => !cause.is_refusal_of_broker(),
             DeviceNotice::Sent(..) | DeviceNotice::Received(..) => true,
             _ => false,
         };

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub uptime: Duration,
     /// Bytes of the fault sets that users sent; of the fleet only.
     pub fault_bytes: BudgetReport,
+    /// Bytes of the journeys of messages, and the number of forgotten ones; of the fleet only.
+    pub journey_bytes: BudgetReport,
 }
 
 /// Counts of the HTTP API.
@@ -81,6 +83,7 @@ impl Snapshot {
         }
         stores.insert("http", self.totals.http_bytes);
         stores.insert("faults", self.fault_bytes);
+        stores.insert("journeys", self.journey_bytes);
         if let Some(report) = &self.totals.broker {
             let StoreBytes { retained, stored, subscriptions, sessions } = report.stats.bytes;
             stores.insert("broker_retained", retained);

@@ -149,7 +149,7 @@ impl Channel {
 
 fn is_notable(notice: &DeviceNotice) -> bool {
     match notice {
-        DeviceNotice::Dropped(_, cause) => cause.is_refusal_of_broker(),
+        DeviceNotice::Dropped(_, cause, _) => cause.is_refusal_of_broker(),
         DeviceNotice::Sent(..) | DeviceNotice::Received(..) => false,
         DeviceNotice::Log(level, _) | DeviceNotice::FaultLog(_, level, _) => {
             !matches!(level, LogLevel::Trace | LogLevel::Debug)

@@ -20,10 +20,12 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::Topic;
 use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::faults::Fault;
 use wasmote_sim::health::FleetHealth;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
+use wasmote_sim::journey::SubscriptionSpan;
 
 use crate::broker::BrokerHandle;
 use crate::broker_state::{CleanUp, Leftovers};
@@ -113,6 +115,17 @@ impl Fleet {
         let event_bus = EventBus::new();
         let events = event_bus.subscribe(filter);
         (Self::start_with(config, event_bus, None), events)
+    }
+
+    /// Starts a fleet with an observer, and with an event receiver that is subscribed before the first device starts.
+    pub fn start_observed_with_events(
+        config: FleetConfig,
+        filter: EventFilter,
+        observer: Arc<dyn FleetObserver>,
+    ) -> (Self, EventReceiver) {
+        let event_bus = EventBus::new();
+        let events = event_bus.subscribe(filter);
+        (Self::start_with(config, event_bus, Some(observer)), events)
     }
 
     /// Starts a fleet with an observer of all inputs and notices.
@@ -225,6 +238,29 @@ impl Fleet {
         Ok((start..end).filter_map(|at| per_shard[at % shards].next()).collect())
     }
 
+    /// The devices in this range of positions that were subscribed to a topic at this time of the run, each with the
+    /// subscription that matches.
+    pub async fn subscribed(
+        &self,
+        range: Range<usize>,
+        topic: &Topic,
+        at: Time,
+    ) -> Result<Vec<(Arc<Identity>, SubscriptionSpan)>, FleetError> {
+        let shards = self.0.shards.len();
+        let end = range.end.min(self.devices().len());
+        let start = range.start.min(end);
+        let requests = (0..shards).map(|number| {
+            let part = devices_in_shard(start, number, shards)..devices_in_shard(end, number, shards);
+            let topic = topic.clone();
+            self.call(number, move |shard| shard.subscribed(part, &topic, at))
+        });
+        let mut found = Vec::new();
+        for answer in join_all(requests).await {
+            found.extend(answer?);
+        }
+        Ok(found)
+    }
+
     /// Totals of the fleet. For a shard that does not answer within two seconds they are its last known ones, and the
     /// shard is counted in [`Totals::stale_shards`].
     pub async fn totals(&self) -> Result<Totals, FleetError> {
@@ -277,12 +313,10 @@ impl Fleet {
     }
 
     /// Publishes a message as a device, subject to the device's faults.
-    pub async fn publish(&self, id: &str, message: Message) -> Result<(), FleetError> {
+    pub async fn publish(&self, id: &str, message: Message) -> Result<u64, FleetError> {
         let (shard, index) = self.locate_open(id)?;
-        match self.call(shard, move |shard| shard.publish_for(index, message)).await? {
-            true => Ok(()),
-            false => Err(FleetError::NotRunning(id.into())),
-        }
+        let number = self.call(shard, move |shard| shard.publish_for(index, message)).await?;
+        number.ok_or_else(|| FleetError::NotRunning(id.into()))
     }
 
     /// Switches a device on or off, or crashes it.

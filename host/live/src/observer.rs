@@ -11,4 +11,9 @@ use wasmote_sim::virtual_time::observer::TraceEvent;
 pub trait FleetObserver: Send + Sync {
     /// Called for each step.
     fn observe(&self, at: Now, step: &TraceEvent<'_>);
+
+    /// Whether it gets the steps of single messages, too ([`TraceEvent::Journey`]). Asked before each input.
+    fn follows_messages(&self) -> bool {
+        false
+    }
 }

@@ -433,10 +433,14 @@ impl Shard {
     /// Handles an input of a device and performs the resulting actions.
     fn apply_input(&mut self, index: usize, input: Input, now: Now) {
         self.observe(now, &TraceEvent::Input(self.device_index(index), &input));
+        let follows = self.shared.observer.as_ref().is_some_and(|observer| observer.follows_messages());
+        self.slots[index].device.follow_messages(follows);
+        self.connections.outbox.follows_messages = follows;
         let mut actions = std::mem::take(&mut self.actions);
         self.slots[index].device.handle(input, now, &mut actions);
         self.perform_all(index, now, &mut actions);
         self.actions = actions;
+        self.report_steps(index, now);
         self.warn_of_clocks(index);
         if self.slots[index].take_newly_settled() {
             self.shared.unsettled.fetch_sub(1, Ordering::Relaxed);
@@ -464,6 +468,16 @@ impl Shard {
             "{id} received a message of {from} that is {what}. Such latencies are left out of mean and histogram, and \
              counted apart as `latency_implausible` in /metrics; this is said once"
         );
+    }
+
+    /// Passes the steps of messages at a device to the observer.
+    fn report_steps(&mut self, index: usize, now: Now) {
+        if !self.slots[index].device.has_steps() {
+            return;
+        }
+        for step in self.slots[index].device.take_steps() {
+            self.observe(now, &TraceEvent::Journey(self.device_index(index), &step));
+        }
     }
 
     /// Position of a device in the fleet.

@@ -239,13 +239,13 @@ impl DeviceEvent {
     pub fn new(at: Now, device: Arc<Identity>, mut notice: DeviceNotice, in_log: bool) -> Self {
         let mut payload_bytes = 0;
         match &mut notice {
-            DeviceNotice::Sent(topic, payload) | DeviceNotice::Received(topic, payload, _) => {
+            DeviceNotice::Sent(topic, payload, _) | DeviceNotice::Received(topic, payload, ..) => {
                 payload_bytes = payload.len();
                 clip_topic(topic);
                 // A short payload may share the buffer of a long packet, so it is copied in any case.
                 *payload = Bytes::copy_from_slice(&payload[..payload.len().min(MAX_MESSAGE_PART)]);
             }
-            DeviceNotice::Dropped(topic, cause) => {
+            DeviceNotice::Dropped(topic, cause, _) => {
                 clip_topic(topic);
                 if let DropCause::Answer(answer) = cause {
                     clip_reason_string(answer);

@@ -23,7 +23,7 @@
 //!
 //! * [`packet`]: requests and replies. [`reason`]: reason codes.
 //! * [`limits`]: limits of one client. [`counters`]: message counts.
-//! * `crash`: a crash of the broker process.
+//! * `crash`: a crash of the broker process. [`steps`]: what becomes of single messages.
 //! * `connect`: connections and session ends, with `session`, `sessions` and `will`.
 //! * `publish`: exchanges at QoS 1 and 2. `delivery`: routing to subscribers. `inflight` and `queue`: flow
 //!   control.
@@ -43,6 +43,7 @@ pub mod reason;
 mod retained;
 mod session;
 mod sessions;
+pub mod steps;
 pub(crate) mod stored;
 mod subscribe;
 mod subscriptions;
@@ -61,6 +62,7 @@ use reason::CloseReason;
 use retained::Retained;
 use session::SessionKey;
 use sessions::Sessions;
+use steps::{BrokerStep, Steps};
 use subscriptions::{Match, Subscriptions};
 
 /// Replies in order, each with its connection.
@@ -82,6 +84,7 @@ pub struct Broker<C> {
     counters: BrokerCounters,
     assigned_ids: u64,
     matches: Vec<Match>,
+    steps: Steps,
 }
 
 /// Sizes of the broker's state.
@@ -144,6 +147,7 @@ impl<C: Copy + Ord> Broker<C> {
             counters: BrokerCounters::default(),
             assigned_ids: 0,
             matches: Vec::new(),
+            steps: Steps::default(),
         }
     }
 
@@ -165,6 +169,28 @@ impl<C: Copy + Ord> Broker<C> {
             Request::Disconnect(disconnect) => self.disconnect(key, disconnect, now, replies),
             Request::Lost => self.detach(key, now, replies),
         }
+    }
+
+    /// Sets whether steps of single messages are collected.
+    pub fn follow_messages(&mut self, follow: bool) {
+        self.steps.is_followed = follow;
+    }
+
+    /// Whether steps of single messages are collected.
+    pub fn follows_messages(&self) -> bool {
+        self.steps.is_followed
+    }
+
+    /// Notes for the steps of a message that the transport dropped its copy for this connection.
+    pub fn note_unsent(&mut self, connection: C, message: Option<&Message>, reason: DropReason) {
+        if let (Some(message), Some(&key)) = (message, self.connections.get(&connection)) {
+            self.dropped(key, message, reason);
+        }
+    }
+
+    /// Returns and clears the collected steps of messages.
+    pub fn drain_steps(&mut self) -> impl Iterator<Item = BrokerStep> + '_ {
+        self.steps.drain()
     }
 
     /// Publishes a message on behalf of the host.

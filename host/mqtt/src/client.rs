@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::{Disconnection, NegativeAnswer};
-use crate::broker::inflight::{Incoming, Outgoing};
+use crate::broker::inflight::{Incoming, Outgoing, Sending};
 use crate::broker::packet::{
     Ack, Connect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions, Unsubscribe,
 };
 use crate::broker::stored::StoredMessage;
 use crate::codec::client::SendError;
-use crate::message::{Message, Qos, Will};
+use crate::message::{Message, MessageOrigin, Qos, Will};
 use crate::protocol::Protocol;
 use crate::time::Time;
 use crate::topic::TopicFilter;
@@ -197,11 +197,31 @@ pub struct Outbox<E = ClientEvent> {
     pub lost: u64,
     /// Messages that left for good: acknowledged by the broker, or at QoS 0 written by the transport.
     pub sent: u64,
+    /// Whether the driver follows single messages, so that `settled` is filled.
+    pub follows_messages: bool,
+    /// Messages whose exchange with the broker has just ended.
+    pub settled: Vec<Settled>,
+}
+
+/// End of a message at the client, for its journey.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settled {
+    /// The broker acknowledged a message of the device.
+    Acknowledged(Arc<MessageOrigin>),
+    /// A message from the broker was lost before the client read it, with the reason.
+    Unread(Arc<MessageOrigin>, &'static str),
 }
 
 impl<E> Default for Outbox<E> {
     fn default() -> Self {
-        Self { packets: Vec::new(), inputs: VecDeque::new(), lost: 0, sent: 0 }
+        Self {
+            packets: Vec::new(),
+            inputs: VecDeque::new(),
+            lost: 0,
+            sent: 0,
+            follows_messages: false,
+            settled: Vec::new(),
+        }
     }
 }
 
@@ -212,6 +232,25 @@ impl<E: From<ClientEvent>> Outbox<E> {
 }
 
 impl<E> Outbox<E> {
+    /// Counts a packet that the client will not read, if it has a message.
+    fn lose(&mut self, reply: &Reply, reason: &'static str) {
+        let Reply::Publish(publish) = reply else { return };
+        self.lost += 1;
+        if self.follows_messages
+            && let Some(origin) = publish.message.proven_origin()
+        {
+            self.settled.push(Settled::Unread(Arc::clone(origin), reason));
+        }
+    }
+
+    fn acknowledge(&mut self, message: &Message) {
+        if self.follows_messages
+            && let Some(origin) = message.proven_origin()
+        {
+            self.settled.push(Settled::Acknowledged(Arc::clone(origin)));
+        }
+    }
+
     /// Whether there is neither a packet nor an event.
     pub fn is_empty(&self) -> bool {
         self.packets.is_empty() && self.inputs.is_empty()
@@ -438,7 +477,7 @@ impl Client {
         }
         self.unread_bytes = 0;
         let unread = std::mem::take(&mut self.unread).into_iter();
-        out.lost += unread.filter(|reply| matches!(reply, Reply::Publish(_))).count() as u64;
+        unread.for_each(|reply| out.lose(&reply, "the connection ended before the client read it"));
         if self.options.session_expiry == 0 {
             self.clear_session(out);
         }
@@ -464,7 +503,7 @@ impl Client {
             self.send(Request::Publish(Publish::new(message, None)), now, out);
         } else if self.outgoing.has_room(&message) {
             // The queue has space, and nothing expires in the client.
-            let _ = self.outgoing.enqueue(StoredMessage::without_expiry(message), now);
+            let _ = self.outgoing.enqueue(StoredMessage::without_expiry(message), now, |_| {});
             self.pump(now, out);
         } else {
             out.report(ClientEvent::Refused(message, Refusal::QueueFull));
@@ -552,7 +591,11 @@ impl Client {
         let connection = self.connection;
         let sent_before = out.packets.len();
         // Nothing expires in the client.
-        let _ = self.outgoing.pump(now, |publish| out.packets.push((connection, Request::Publish(publish))));
+        let _ = self.outgoing.pump(now, |sending| {
+            if let Sending::Publish(publish) = sending {
+                out.packets.push((connection, Request::Publish(publish)));
+            }
+        });
         if out.packets.len() > sent_before {
             self.last_sent = now;
         }

@@ -1,6 +1,7 @@
 //! Application messages.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -133,6 +134,16 @@ pub struct MessageOrigin {
     /// Time by which the message was published later than its timer was due: a host with too much work calls behaviours
     /// late. Zero if no timer caused the message.
     pub late: Duration,
+    /// Whether the payload claims it, as JSON that a behaviour or another program wrote. Its sequence number then need not
+    /// be that of the host.
+    pub is_claimed: bool,
+}
+
+impl MessageOrigin {
+    /// Id of the message, as `<device>/<sequence>`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.from, self.sequence)
+    }
 }
 
 /// An application message, outbound or inbound. Clones share topic and payload.
@@ -150,7 +161,7 @@ pub struct Message {
     /// MQTT 5 properties; `None` if the message has none.
     pub properties: Option<Box<Properties>>,
     /// Origin of the message; `None` on messages of other clients, and where the protocol cannot carry it.
-    pub origin: Option<Box<MessageOrigin>>,
+    pub origin: Option<Arc<MessageOrigin>>,
 }
 
 impl Message {
@@ -182,6 +193,11 @@ impl Message {
         if !self.payload.is_empty() {
             self.payload = Bytes::copy_from_slice(&self.payload);
         }
+    }
+
+    /// Origin that the host gave to the message, rather than one that its payload claims.
+    pub fn proven_origin(&self) -> Option<&Arc<MessageOrigin>> {
+        self.origin.as_ref().filter(|origin| !origin.is_claimed)
     }
 
     /// The same message at another QoS.

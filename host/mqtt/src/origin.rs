@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -45,7 +46,7 @@ fn late_nanos(origin: &MessageOrigin) -> Option<u64> {
 }
 
 /// Removes the reserved properties and returns the origin among them.
-pub fn extract(properties: &mut Vec<(String, String)>) -> Option<Box<MessageOrigin>> {
+pub fn extract(properties: &mut Vec<(String, String)>) -> Option<Arc<MessageOrigin>> {
     let mut origin = None;
     properties.retain(|(name, value)| {
         origin = origin.take().or_else(|| from_property(name, value));
@@ -70,11 +71,11 @@ pub fn normalize(message: &mut Message) {
 }
 
 /// Parses the origin from a user property, if it has that name.
-pub fn from_property(name: &str, value: &str) -> Option<Box<MessageOrigin>> {
+pub fn from_property(name: &str, value: &str) -> Option<Arc<MessageOrigin>> {
     if name == PROPERTY { parse(value) } else { None }
 }
 
-fn parse(text: &str) -> Option<Box<MessageOrigin>> {
+fn parse(text: &str) -> Option<Arc<MessageOrigin>> {
     let mut parts = text.splitn(3, '/');
     let from = DeviceId::exact(parts.next()?).ok()?;
     let sequence = parts.next()?.parse().ok()?;
@@ -82,7 +83,7 @@ fn parse(text: &str) -> Option<Box<MessageOrigin>> {
     let (sent, late) = times.split_once('+').unwrap_or((times, "0"));
     let sent = WallTime::from_nanos(sent.parse().ok()?);
     let late = Duration::from_nanos(late.parse().ok()?);
-    Some(Box::new(MessageOrigin { from, sequence, sent, late }))
+    Some(Arc::new(MessageOrigin { from, sequence, sent, late, is_claimed: false }))
 }
 
 /// Origin fields of a JSON payload; other fields are ignored.
@@ -97,7 +98,7 @@ struct PayloadOrigin<'a> {
 }
 
 /// Reads the origin from a JSON payload, if it has the name of a device and a time.
-pub fn from_payload(payload: &[u8]) -> Option<Box<MessageOrigin>> {
+pub fn from_payload(payload: &[u8]) -> Option<Arc<MessageOrigin>> {
     if payload.len() > MAX_PAYLOAD || !payload.trim_ascii_start().starts_with(b"{") {
         return None;
     }
@@ -105,7 +106,7 @@ pub fn from_payload(payload: &[u8]) -> Option<Box<MessageOrigin>> {
     let from = DeviceId::exact(&parsed.device).ok()?;
     let sent = parsed.ts?.time().unwrap_or_default();
     let sequence = parsed.seq.and_then(|seq| seq.whole()).unwrap_or(0);
-    Some(Box::new(MessageOrigin { from, sequence, sent, late: Duration::ZERO }))
+    Some(Arc::new(MessageOrigin { from, sequence, sent, late: Duration::ZERO, is_claimed: true }))
 }
 
 #[cfg(test)]
@@ -125,7 +126,8 @@ mod tests {
             [(0, "a-1/7/1700000000000000000"), (15, "a-1/7/1700000000000000000+15000000")]
         {
             let late = Duration::from_millis(millis);
-            let origin = MessageOrigin { from: from.clone(), sequence: 7, sent: NOW, late };
+            let origin =
+                MessageOrigin { from: from.clone(), sequence: 7, sent: NOW, late, is_claimed: false };
             assert_eq!(
                 (display(&origin).to_string().as_str(), encoded_len(&origin)),
                 (written, written.len())

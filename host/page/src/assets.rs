@@ -55,6 +55,7 @@ assets! {
     "view_map.js" => SCRIPT,
     "device_forms.js" => SCRIPT,
     "view_device.js" => SCRIPT,
+    "view_journey.js" => SCRIPT,
     "view_messages.js" => SCRIPT,
     "view_faults.js" => SCRIPT,
     "view_behaviours.js" => SCRIPT,

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::journey::Journey;
+
 /// State of a device. A recording writes it as one letter, because it has one for each device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +87,9 @@ pub struct Recording {
     pub marks: Vec<Mark>,
     /// Events of messages, for recordings of finished runs.
     pub events: Vec<serde_json::Value>,
+    /// Journeys of messages, for a recording without a server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub journeys: Vec<Journey>,
     /// What the recording lacks, in a sentence; empty if it is complete.
     pub truncated: String,
 }

@@ -1,4 +1,4 @@
-//! One HTML file with the page and a recording. It needs no server, so it works from `file://`.
+//! One HTML file with the page and recordings. It needs no server, so it works from `file://`.
 //!
 //! A page from `file://` cannot load modules, so the scripts become one, in the order of [`ASSETS`]: lines that import are
 //! left out, and `export` before a declaration. Top-level names of the scripts are therefore unique.
@@ -6,12 +6,12 @@
 use crate::assets::{ASSETS, INDEX};
 use crate::recording::Recording;
 
-/// Largest recording, as JSON in bytes, that becomes a file. Browsers take several seconds to read larger ones.
+/// Most bytes of recordings, as JSON, that become a file. Browsers take several seconds to read larger ones.
 pub const MAX_BYTES: usize = 32 << 20;
 
-/// The file with this recording; `None` if it exceeds [`MAX_BYTES`].
-pub fn replay_html(recording: &Recording) -> Option<String> {
-    let json = serde_json::to_string(recording).ok().filter(|json| json.len() <= MAX_BYTES)?;
+/// The file with these recordings; `None` if they exceed [`MAX_BYTES`].
+pub fn replay_html(recordings: &[Recording]) -> Option<String> {
+    let json = serde_json::to_string(recordings).ok().filter(|json| json.len() <= MAX_BYTES)?;
     // `</script>` and `<!--` would end or hide the element, and JSON may have `<` only inside strings.
     let json = json.replace('<', "\\u003c");
     let mut page = String::with_capacity(json.len() + (1 << 18));
@@ -74,14 +74,14 @@ mod tests {
     #[test]
     fn hostile_text_cannot_leave_the_recording() {
         let title = "</script><script>alert(1)</script><!--".to_owned();
-        let page = replay_html(&Recording { title, ..Recording::default() }).unwrap();
+        let page = replay_html(&[Recording { title, ..Recording::default() }]).unwrap();
         assert!(!page.contains("alert(1)</script>"));
         assert!(page.contains("\\u003c/script>\\u003cscript>alert(1)"));
     }
 
     #[test]
     fn the_file_loads_nothing() {
-        let page = replay_html(&Recording::default()).unwrap();
+        let page = replay_html(&[Recording::default()]).unwrap();
         for outside in ["src=", "href=\"/", "\nimport ", "\nexport "] {
             assert!(!page.contains(outside), "{outside:?}");
         }

@@ -40,9 +40,8 @@ class App {
   start() {
     const embedded = document.getElementById("recording");
     if (embedded) {
-      this.links.at(-1).parentElement.hidden = true;
-      this.store.load(JSON.parse(embedded.textContent));
-      this.route();
+      this.embedded = JSON.parse(embedded.textContent);
+      this.viewRuns();
       return;
     }
     this.links.at(-1).parentElement.hidden = true;
@@ -54,19 +53,24 @@ class App {
   // Shows finished runs, one of which is chosen.
   async viewRuns() {
     await this.act(async () => {
-      this.runs = await getJson("/runs");
+      this.runs = this.embedded?.map((run) => run.title + ", seed " + run.seed) ?? await getJson("/runs");
       this.links.at(-1).parentElement.hidden = this.runs.length < 2;
       const choice = el("select", { id: "run-choice", "aria-label": "Run", onchange: () => this.loadRun(choice.value) },
         this.runs.map((run, at) => el("option", { value: String(at) }, run)));
-      document.getElementById("run").before(choice);
+      if (this.runs.length > 1 || !this.embedded) document.getElementById("run").before(choice);
       await this.loadRun("0");
     });
+  }
+
+  // The recording of a finished run, from the server of finished runs or from this file.
+  async recordingOf(number) {
+    return this.embedded?.[Number(number)] ?? await getJson("/runs/" + number);
   }
 
   async loadRun(number) {
     await this.act(async () => {
       this.store.shown = null;
-      this.store.load(await getJson("/runs/" + number));
+      this.store.load(await this.recordingOf(number));
       this.device = null;
       this.route(true);
     });
@@ -157,7 +161,7 @@ class App {
   }
 
   route(again) {
-    const [name, argument] = addressParts();
+    const [name, argument, number] = addressParts();
     const tab = VIEWS[name] ? name : "fleet";
     if (tab === "device" && argument) this.device = this.store.positions.get(argument) ?? this.device;
     if (tab === "device" && this.device === null && this.store.names.length) this.device = 0;
@@ -170,6 +174,7 @@ class App {
       this.links.forEach((link) => (link.id === "tab-" + tab ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")));
     }
     if (tab === "map" && argument) this.view.open(argument);
+    if (tab === "messages" && number) this.view.journey.show(argument + "/" + number);
     if (tab === "device" && this.device !== null) this.view.show(this.device);
     this.showRun();
     this.redrawNow();

@@ -1,6 +1,5 @@
 // Two runs side by side, up to the moment at which they first differ.
 
-import { getJson } from "./api.js";
 import { el, fill, panel } from "./dom.js";
 import { STATES, clock, count, seconds } from "./format.js";
 import { Store } from "./store.js";
@@ -33,7 +32,7 @@ export class CompareView {
 
   async load(number) {
     await this.app.act(async () => {
-      this.other.load(await getJson("/runs/" + number));
+      this.other.load(await this.app.recordingOf(number));
       this.compare();
       this.update();
     });

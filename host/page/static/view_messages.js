@@ -5,6 +5,7 @@ import { el, fill, notice, panel, visible } from "./dom.js";
 import { clock } from "./format.js";
 import { fromBase64, showPayload } from "./payload.js";
 import { filterProblem, topicMatches } from "./topics.js";
+import { JourneyPanel, journeyHash } from "./view_journey.js";
 
 const MAX_MESSAGES = 500;
 const KINDS = ["sent", "received", "dropped", "refused"];
@@ -19,8 +20,13 @@ export class MessagesView {
     this.how = el("select", { id: "payload-format", "aria-label": "Payload as", onchange: () => this.update() }, [["auto", "as it is"], ["json", "JSON"], ["text", "text"], ["cbor", "CBOR"], ["hex", "hexadecimal"]].map(([value, text]) => el("option", { value }, text)));
     this.pause = el("button", { id: "pause", "aria-pressed": "false", onclick: () => this.toggle() }, "Pause");
     this.problem = el("p", { class: "hint", role: "status" });
-    this.list = el("pre", { id: "messages", role: "region", tabindex: "0", "aria-label": "Messages" });
-    this.element = el("div", { class: "view" }, panel("Messages", el("div", { class: "row" }, el("label", {}, "Topic filter ", this.filter), this.kind,
+    // The list is drawn again while a button is held, so a link follows the press.
+    this.list = el("pre", { id: "messages", role: "region", tabindex: "0", "aria-label": "Messages", onpointerdown: (event) => {
+      const link = event.target.closest?.("a");
+      if (link && event.button === 0) location.hash = link.hash;
+    } });
+    this.journey = new JourneyPanel(app);
+    this.element = el("div", { class: "view" }, this.journey.element, panel("Messages", el("div", { class: "row" }, el("label", {}, "Topic filter ", this.filter), this.kind,
       el("label", {}, "Payload ", this.how), this.pause, el("button", { id: "messages-clear", onclick: () => this.clear() }, "Clear")), this.problem, this.list));
     this.restart();
   }
@@ -70,6 +76,7 @@ export class MessagesView {
 
   update() {
     const { store } = this.app;
+    this.journey.update();
     const key = [this.taken, this.missed, this.messages.length, this.how.value, store.isLive || store.now, store.revision, this.filter.value, this.kind.value].join();
     if (key === this.shownKey) return;
     this.shownKey = key;
@@ -83,10 +90,13 @@ export class MessagesView {
   line(kind, event) {
     const { store } = this.app;
     const atS = store.timeOf(event);
-    const payload = event.payload_base64 === undefined ? event.payload ?? "" : showPayload(fromBase64(event.payload_base64), this.how.value);
+    const bytes = event.payload_base64 !== undefined ? fromBase64(event.payload_base64) : new TextEncoder().encode(event.payload ?? "");
+    const payload = showPayload(bytes, this.how.value);
     const latency = event.latency_s === undefined || event.latency_s === null ? "" : " after " + (event.latency_s * 1000).toFixed(0) + " ms";
     const cause = event.fault ? " by the fault " + event.fault : event.reason ? ": " + event.reason : "";
     const size = event.payload_bytes === undefined ? "" : " (" + event.payload_bytes + " B)";
-    return clock(atS) + "  " + kind.padEnd(8) + "  " + (event.device ?? "") + "  " + visible(event.topic ?? "") + latency + cause + size + "\n    " + payload.split("\n").join("\n    ") + "\n";
+    const head = clock(atS) + "  " + kind.padEnd(8) + "  " + (event.device ?? "") + "  " + visible(event.topic ?? "") + latency + cause + size;
+    const journey = event.message_id ? ["  ", el("a", { href: journeyHash(event.message_id), "aria-label": "Journey of the message " + event.message_id }, "journey")] : null;
+    return [head, journey, "\n    " + payload.split("\n").join("\n    ") + "\n"];
   }
 }

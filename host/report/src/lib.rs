@@ -4,6 +4,7 @@
 //! * [`metric`] defines the metrics of a run, [`statistics`] their means and intervals, [`number`] their text format.
 //! * [`figures`] defines the plots of a report; [`plot`] draws them.
 //! * [`mod@html`] writes the page, [`svg`] the plot files, [`mod@compare`] the comparison of two or more folders.
+//! * [`journeys`]: what became of single messages of a run.
 //! * [`recording`]: runs for the page, which `replay.html` and `wasmote experiment view` show.
 //! * [`explain`]: the causes of an event, from the events of a run.
 //! * [`sequence`]: sequence diagrams of the events that lead to a failure.
@@ -18,6 +19,7 @@ pub mod escape;
 pub mod explain;
 pub mod figures;
 pub mod html;
+pub mod journeys;
 pub mod metric;
 pub mod number;
 pub mod plot;
@@ -34,6 +36,7 @@ use std::path::{Path, PathBuf};
 pub use compare::Comparison;
 pub use error::Error;
 use results::Results;
+use wasmote_page::recording::Recording;
 
 /// Files of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,24 +49,53 @@ pub struct ReportFiles {
     pub complete: bool,
 }
 
-/// Name of the page that shows the first run over time.
+/// Name of the page that shows runs over time.
 pub const REPLAY: &str = "replay.html";
 
 /// Most events of messages and logs in a `replay.html`.
 const MAX_REPLAY_EVENTS: usize = 20_000;
 
-/// The page that shows the first run over time; `None` if no run has ended, or if the run is too large for one file.
+/// The page that shows the runs over time, as many as fit into one file; `None` if no run has ended, or if the first is too
+/// large.
 ///
 /// # Errors
 /// A file of the run is missing or malformed.
 pub fn replay_page(results: &Results) -> Result<Option<String>, Error> {
-    let Some(run) = results.runs.first() else { return Ok(None) };
-    let mut recording = recording::recording(results, &run.entry, MAX_REPLAY_EVENTS)?;
-    if results.runs.len() > 1 {
-        let others = "This is the first run; `wasmote experiment view` shows all of them.";
-        recording.truncated = [&*recording.truncated, others].join(" ").trim().to_owned();
+    let mut recordings = Vec::new();
+    let (mut bytes, mut journey_bytes) = (0, journeys::MAX_REPLAY_BYTES);
+    for run in &results.runs {
+        let recording = replayed(results, run, &mut journey_bytes)?;
+        bytes += serde_json::to_string(&recording).map_or(usize::MAX, |json| json.len());
+        if bytes > wasmote_page::replay::MAX_BYTES - PAGE_MARGIN {
+            break;
+        }
+        recordings.push(recording);
     }
-    Ok(wasmote_page::replay::replay_html(&recording))
+    let (shown, all) = (recordings.len(), results.runs.len());
+    if shown < all
+        && let Some(first) = recordings.first_mut()
+    {
+        let others =
+            format!("This file has {shown} of {all} runs; `wasmote experiment view` shows all of them.");
+        first.truncated = [&*first.truncated, &others].join(" ").trim().to_owned();
+    }
+    Ok(if recordings.is_empty() { None } else { wasmote_page::replay::replay_html(&recordings) })
+}
+
+/// Bytes of recordings that are left for commas and for a sentence about what is missing.
+const PAGE_MARGIN: usize = 4 << 10;
+
+/// The recording of a run with its journeys, as far as these bytes go.
+fn replayed(results: &Results, run: &results::Run, journey_bytes: &mut usize) -> Result<Recording, Error> {
+    let mut recording = recording::recording(results, &run.entry, MAX_REPLAY_EVENTS)?;
+    let (kept, left) = journeys::Journeys::read(results, &run.entry, None)?.first(*journey_bytes);
+    *journey_bytes -= serde_json::to_string(&kept).map_or(0, |json| json.len()).min(*journey_bytes);
+    recording.journeys = kept;
+    if left > 0 {
+        let text = format!("The journeys of {left} later messages are not part of it.");
+        recording.truncated = [&*recording.truncated, &text].join(" ").trim().to_owned();
+    }
+    Ok(recording)
 }
 
 /// Writes `report.html`, `replay.html` and `plots/*.svg` into a results folder. Replaces an earlier report.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use wasmote_page::journey::Absences;
 use wasmote_page::recording::{Change, Group, Mark, Recording, Sample, State};
 use wasmote_results::{
-    ALL, EventLine, LineFile, OutageRow, ReadError, RunEntry, TimelineRow, TimeseriesRow, Topology,
+    ALL, EventLine, LineFile, LossRow, OutageRow, ReadError, RunEntry, TimelineRow, TimeseriesRow, Topology,
     VersionRow, read_json_if_exists, read_lines, read_table_if_exists,
 };
 
@@ -30,7 +31,8 @@ pub fn recording(results: &Results, entry: &RunEntry, max_events: usize) -> Resu
     let rows: Vec<TimeseriesRow> = read_table_if_exists(&folder)?;
     let timeline: Vec<TimelineRow> = read_table_if_exists(&folder)?;
     let topology: Option<Topology> = read_json_if_exists(&folder)?;
-    let samples = samples(&rows);
+    let losses: Vec<LossRow> = read_table_if_exists(&folder)?;
+    let samples = samples(&rows, &losses);
     let last_event = events.last().map_or(0.0, |event| event.t_s);
     let to_s = samples.last().map_or(last_event, |sample| sample.at_s.max(last_event));
     let changes = devices.changes(&events, &outages);
@@ -60,6 +62,22 @@ pub fn recording(results: &Results, entry: &RunEntry, max_events: usize) -> Resu
         names: devices.names,
         ..Recording::default()
     })
+}
+
+/// When the devices of a run could not receive messages, and the time of its last event.
+pub(crate) fn absences(folder: &Path) -> Result<(Absences, f64), Error> {
+    let devices = Devices::read(folder)?;
+    let events: Vec<EventLine> =
+        read_lines(folder).map_err(|source| ReadError::Io { file: folder.join(EventLine::FILE), source })?;
+    let outages: Vec<OutageRow> = read_table_if_exists(folder)?;
+    let mut absences = Absences::default();
+    for name in &devices.names {
+        absences.add(name, 0.0, State::Stopped.letter(), None);
+    }
+    for Change(at_s, position, letter, reason) in devices.changes(&events, &outages) {
+        absences.add(&devices.names[position as usize], at_s, letter, reason);
+    }
+    Ok((absences, events.last().map_or(0.0, |event| event.t_s)))
 }
 
 /// The devices of a run, in the order in which they got their first version.
@@ -189,12 +207,19 @@ impl DeviceStates {
 }
 
 /// Samples of all groups together.
-fn samples(rows: &[TimeseriesRow]) -> Vec<Sample> {
+fn samples(rows: &[TimeseriesRow], losses: &[LossRow]) -> Vec<Sample> {
     let mut before_s = 0.0;
+    // Both tables write one time in the same way.
+    let mut by_time: HashMap<u64, BTreeMap<String, u64>> = HashMap::new();
+    for loss in losses {
+        by_time.entry(loss.time_s.to_bits()).or_default().insert(loss.fault.clone(), loss.dropped);
+    }
     let sample = |row: &TimeseriesRow| {
         let span_s = row.time_s - before_s;
         before_s = row.time_s;
-        let dropped = (row.dropped > 0).then(|| ("all".to_owned(), row.dropped));
+        // A run that was killed has no losses by fault.
+        let unknown = || (row.dropped > 0).then(|| ("all".to_owned(), row.dropped)).into_iter().collect();
+        let dropped = by_time.remove(&row.time_s.to_bits()).unwrap_or_else(unknown);
         Sample {
             at_s: row.time_s,
             span_s,
@@ -204,7 +229,7 @@ fn samples(rows: &[TimeseriesRow]) -> Vec<Sample> {
             sent: row.sent,
             received: row.delivered,
             expected: row.expected,
-            dropped: BTreeMap::from_iter(dropped),
+            dropped,
             refused: row.refused,
             latency_p50_s: row.latency_p50_s,
             latency_p95_s: row.latency_p95_s,
@@ -221,7 +246,10 @@ fn marks(timeline: &[TimelineRow], outages: &[OutageRow]) -> Vec<Mark> {
         at_s: row.time_s,
         until_s: None,
         kind: row.what.clone(),
-        text: row.detail.clone(),
+        text: match &row.statuses {
+            Some(statuses) => format!("{}; answers {statuses}", row.detail),
+            None => row.detail.clone(),
+        },
     };
     let failure = |outage: &OutageRow| Mark {
         at_s: outage.from_s,

@@ -7,7 +7,7 @@
 //!
 //! * tables: a [`Row`], such as [`TimeseriesRow`];
 //! * JSON: a [`JsonFile`] ([`Manifest`], [`Summary`], [`Ledger`], [`Topology`]);
-//! * JSON lines: a [`LineFile`] ([`EventLine`], [`Checkpoint`]);
+//! * JSON lines: a [`LineFile`] ([`EventLine`], [`JourneyStep`], [`Checkpoint`]);
 //! * copies of the inputs: [`PLAN`], the plan with the content of all files that it refers to, and [`COMPONENTS_FOLDER`],
 //!   the behaviours and fault models that ran.
 //!
@@ -19,6 +19,7 @@
 
 mod error;
 mod files;
+mod journeys;
 mod json;
 mod ledger;
 mod lines;
@@ -31,6 +32,7 @@ mod topology;
 
 pub use error::{Malformed, ReadError};
 pub use files::{read_text, write_atomically, write_atomically_with};
+pub use journeys::{JourneyStep, Place};
 pub use json::{JsonFile, pretty_json, read_json, read_json_if_exists, write_json};
 pub use ledger::{BrokerLedger, DeviceLedger, FaultCounts, Ledger, LedgerCounts};
 pub use lines::{Checkpoint, EventLine, LineFile, read_lines, write_line};

@@ -77,6 +77,15 @@ pub struct EventLine<'a> {
     /// Version of the behaviour that runs after a swap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Cow<'a, str>>,
+    /// Length of the payload; given if `payload` is not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_bytes: Option<u64>,
+    /// The payload in Base64, at most the first 4 KiB; given if `payload` is not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_base64: Option<Cow<'a, str>>,
+    /// Id of an MQTT message, `<device>/<number>`, as in `journeys.ndjson`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<Cow<'a, str>>,
 }
 
 impl LineFile for EventLine<'_> {

@@ -163,7 +163,7 @@ mod tests {
         let text = table([row.clone()]).unwrap();
         assert_eq!(
             text,
-            "time_s,source,what,detail,due_s,requests,failed\n0,,\"x,\"\"y\"\"\",plain; words,,,\n"
+            "time_s,source,what,detail,due_s,requests,failed,statuses\n0,,\"x,\"\"y\"\"\",plain; words,,,,\n"
         );
         assert_eq!(parse_table::<TimelineRow>(&text).unwrap(), [row]);
     }

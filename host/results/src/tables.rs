@@ -152,10 +152,30 @@ pub struct TimelineRow {
     pub requests: Option<u64>,
     /// Number of these requests that failed.
     pub failed: Option<u64>,
+    /// Status codes with which behaviours answered a `request`, each with its number, such as `200: 3; 404: 1`; `none` for
+    /// devices that did not answer at once. Empty for other actions and on a cluster.
+    #[serde(default)]
+    pub statuses: Option<String>,
 }
 
 impl Row for TimelineRow {
     const FILE: &'static str = "timeline.csv";
+}
+
+/// `losses.csv`: messages that a fault dropped in an interval. An interval without losses has no row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossRow {
+    /// End of the interval, as in `timeseries.csv`, in seconds.
+    #[serde(with = "number")]
+    pub time_s: f64,
+    /// Id of the fault.
+    pub fault: String,
+    /// Messages that it dropped on all devices, in both directions.
+    pub dropped: u64,
+}
+
+impl Row for LossRow {
+    const FILE: &'static str = "losses.csv";
 }
 
 /// `routes.csv`: a device changed its next hop for a destination. Only runs whose behaviours log routes have the file.

@@ -123,6 +123,22 @@ fn devices(criterion: &mut Criterion) {
     }
 }
 
+/// The same with the steps of messages, which a host collects while somebody follows messages.
+fn followed(criterion: &mut Criterion) {
+    for (name, faults) in [("no faults", Vec::new()), ("delay, loss, duplicate and corrupt", late_and_lost())]
+    {
+        let mut bench = Bench::new(faults);
+        bench.device.follow_messages(true);
+        let published = message("wasmote/bench-0/load");
+        criterion.bench_function(&format!("device/publish through {name}, followed"), |timer| {
+            timer.iter(|| {
+                bench.put(Input::Publish(published.clone()));
+                black_box(bench.device.take_steps())
+            });
+        });
+    }
+}
+
 fn schedule(criterion: &mut Criterion) {
     let mut draw = Seed::new(1).stream(&DeviceId::new("bench").expect("a valid name"), "bench");
     let mut schedule = Schedule::default();
@@ -217,5 +233,5 @@ fn acknowledgement(to: u32, reply: Reply) -> Option<(u32, Request)> {
     Some((to, Request::Ack(Ack::new(AckStep::PubAck, publish.packet_id?))))
 }
 
-criterion_group!(benches, devices, schedule, topics, brokers);
+criterion_group!(benches, devices, followed, schedule, topics, brokers);
 criterion_main!(benches);

@@ -10,10 +10,11 @@
 //! * `traffic`: outbound and inbound messages, through the faults.
 //! * `outages`: outages and changes of faults. `hang`: events deferred during a hang.
 //! * `swap`: hot swaps to another version of the behaviour.
-//! * `http`: HTTP requests and answers.
+//! * `http`: HTTP requests and answers. `following`: steps of single messages, for their journeys.
 
 mod connection;
 mod connection_events;
+mod following;
 mod hang;
 mod http;
 mod outages;
@@ -45,6 +46,7 @@ use crate::faults::{ActiveFault, Direction, Fault, FaultId};
 use crate::health::{GroupHealth, History};
 use crate::histogram::Histogram;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
+use crate::journey::{Steps, SubscriptionHistory};
 use crate::latency::{ImplausibleCounts, ImplausibleLatency, Latencies};
 use crate::ledger::Ledger;
 use crate::limits::Limits;
@@ -180,6 +182,9 @@ pub struct Device {
     max_steps: u32,
     /// Scratch buffer, empty between calls, which saves an allocation for each message.
     passed: Vec<(Message, std::time::Duration)>,
+    /// Steps of messages since the driver took them last.
+    steps: Steps,
+    subscribed: SubscriptionHistory,
 }
 
 /// Shorter delays of timers are not counted: the timers of operating systems are not more precise.
@@ -217,6 +222,8 @@ impl Device {
             paused: false,
             max_steps: MAX_STEPS_PER_WAKE,
             passed: Vec::new(),
+            steps: Steps::default(),
+            subscribed: SubscriptionHistory::default(),
             blueprint,
         }
     }
@@ -263,6 +270,11 @@ impl Device {
             self.schedule.len() - out + self.injector.held(Direction::In) + self.deferred_messages();
         let out = out + self.injector.held(Direction::Out) + self.connection.queued();
         (out as u64 + self.in_flight, inbound as u64)
+    }
+
+    /// Number of messages that the device has published, which is the number of the last one.
+    pub fn published(&self) -> u64 {
+        self.sequence
     }
 
     /// Number of messages that were handed to the connection and have not left for good: not acknowledged by
@@ -578,8 +590,14 @@ impl Device {
     fn apply_effect(&mut self, effect: Effect, now: Now, actions: &mut Vec<Action>) {
         match effect {
             Effect::Publish(message) => self.publish(message, now, actions),
-            Effect::Subscribe(filter, qos) => self.connection.subscribe(filter, qos, actions),
-            Effect::Unsubscribe(filter) => self.connection.unsubscribe(filter, actions),
+            Effect::Subscribe(filter, qos) => {
+                self.note_subscribed(&filter, qos, now.run);
+                self.connection.subscribe(filter, qos, actions);
+            }
+            Effect::Unsubscribe(filter) => {
+                self.note_unsubscribed(Some(&filter), now.run);
+                self.connection.unsubscribe(filter, actions);
+            }
             Effect::Log(level, text) => actions.push(Action::Notice(DeviceNotice::Log(level, text))),
             Effect::HttpSend(id, request, timeout) => actions.push(Action::HttpSend(id, request, timeout)),
             Effect::HttpRespond(ticket, response) => actions.push(Action::HttpRespond(ticket, response)),

@@ -255,8 +255,8 @@ impl Encode for PropertyValue<'_> {
 
 impl Encode for MessageOrigin {
     fn encode(&self, into: &mut Digest) {
-        // The delay of the host is no property of the model.
-        let Self { from, sequence, sent, late: _ } = self;
+        // The delay of the host is no property of the model, and neither is where the origin was read.
+        let Self { from, sequence, sent, late: _, is_claimed: _ } = self;
         into.write_bytes(from.as_str().as_bytes());
         into.write_word(*sequence);
         into.write_word(sent.as_nanos());

@@ -98,7 +98,13 @@ mod tests {
         let mut observe = |sent: i128| {
             let from = DeviceId::new("peer").unwrap();
             let sent = WallTime::from_nanos(u64::try_from(1_800_000_000_000_000_000 - sent).unwrap());
-            let origin = MessageOrigin { from, sequence: 1, sent, late: Duration::from_millis(250) };
+            let origin = MessageOrigin {
+                from,
+                sequence: 1,
+                sent,
+                late: Duration::from_millis(250),
+                is_claimed: false,
+            };
             latencies.observe(&origin, now)
         };
         assert_eq!(observe(500_000_000), Some(Duration::from_millis(500)));

@@ -33,6 +33,7 @@ pub mod faults;
 pub mod health;
 pub mod histogram;
 pub mod http;
+pub mod journey;
 pub mod latency;
 pub mod layout;
 pub mod ledger;

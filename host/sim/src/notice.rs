@@ -1,11 +1,14 @@
 //! Notices: observable events of a device, for logs, metrics and records.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use wasmote_mqtt::answer::{Disconnection, NegativeAnswer};
 use wasmote_mqtt::client::RefusedRequest;
 use wasmote_mqtt::codec::client::SendError;
+use wasmote_mqtt::message::{Message, MessageOrigin};
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::Topic;
 
@@ -52,11 +55,33 @@ pub enum DeviceNotice {
     /// The behaviour wrote a log line.
     Log(LogLevel, String),
     /// A message was passed to the connection. A message that is sent again has several of these notices.
-    Sent(Topic, Bytes),
+    Sent(Topic, Bytes, MessageRef),
     /// A message was passed to the behaviour; with its latency, if known.
-    Received(Topic, Bytes, Option<Duration>),
+    Received(Topic, Bytes, Option<Duration>, MessageRef),
     /// A message was dropped.
-    Dropped(Topic, DropCause),
+    Dropped(Topic, DropCause, MessageRef),
+}
+
+/// Reference to a message of a device, for events about it.
+#[derive(Clone, Default, PartialEq)]
+pub struct MessageRef(Option<Arc<MessageOrigin>>);
+
+impl MessageRef {
+    /// Refers to this message. The reference is empty if the host did not give the message an origin.
+    pub fn to(message: &Message) -> Self {
+        Self(message.proven_origin().map(Arc::clone))
+    }
+
+    /// The id of the message, as `<device>/<sequence>`, if it is known.
+    pub fn id(&self) -> Option<String> {
+        self.0.as_deref().map(MessageOrigin::id)
+    }
+}
+
+impl fmt::Debug for MessageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageRef({})", self.id().unwrap_or_default())
+    }
 }
 
 /// Reason for which a message was dropped.

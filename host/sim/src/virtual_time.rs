@@ -59,6 +59,10 @@ pub struct VirtualTime<O = ()> {
     event_queue: EventQueue<InFlight, 2>,
     observer: O,
     counts: Counts,
+    /// Whether the observer gets the steps of single messages.
+    follows_messages: bool,
+    /// Status of the last answer to an HTTP request.
+    http_status: Option<u16>,
     // Buffers that are empty between steps, kept to save allocations.
     actions: Vec<Action>,
     outbox: Outbox,
@@ -105,6 +109,8 @@ impl<O: Observer> VirtualTime<O> {
             event_queue: EventQueue::new([options.latency, MIN_TIMER_DELAY]),
             observer,
             counts: Counts::default(),
+            follows_messages: false,
+            http_status: None,
             actions: Vec::new(),
             outbox: Outbox::default(),
             replies: Vec::new(),
@@ -119,7 +125,8 @@ impl<O: Observer> VirtualTime<O> {
         let client_id = blueprint.identity.client_id().into();
         let client = Client::new(connection, client_id, blueprint.protocol, Arc::clone(&self.options.client));
         let protocol = blueprint.protocol;
-        let device = Device::new(blueprint, self.now);
+        let mut device = Device::new(blueprint, self.now);
+        device.follow_messages(self.follows_messages);
         self.nodes.push(Node { device, client, protocol, link: None, unread: 0 });
         self.schedule_device(index);
         index
@@ -167,6 +174,20 @@ impl<O: Observer> VirtualTime<O> {
             self.outbox.inputs.push_back(input);
             self.run_device(device);
         }
+    }
+
+    /// Returns and clears the status of the last answer to an HTTP request. A device answers within [`Self::put`], unless it
+    /// hangs.
+    pub fn take_http_status(&mut self) -> Option<u16> {
+        self.http_status.take()
+    }
+
+    /// Passes the steps of single messages to the observer from now on. They are no steps of the run.
+    pub fn follow_messages(&mut self) {
+        self.follows_messages = true;
+        self.outbox.follows_messages = true;
+        self.broker.follow_messages(true);
+        self.nodes.iter_mut().for_each(|node| node.device.follow_messages(true));
     }
 
     /// Replaces the broker faults. Failures of removed faults end.
@@ -260,7 +281,7 @@ impl<O: Observer> VirtualTime<O> {
             self.send_replies();
         } else {
             // A packet for a closed connection is lost.
-            self.counts.lost_up += u64::from(matches!(request, Request::Publish(_)));
+            self.lose_up(connection, &request, "its connection had ended before the broker read it");
         }
     }
 
@@ -275,8 +296,39 @@ impl<O: Observer> VirtualTime<O> {
         self.run_device(connection.device);
     }
 
+    /// Counts a packet that the broker does not read, if it has a message.
+    fn lose_up(&mut self, connection: ConnectionId, request: &Request, reason: &'static str) {
+        let Request::Publish(publish) = request else { return };
+        self.counts.lost_up += 1;
+        let device = &mut self.nodes[connection.device.0 as usize].device;
+        device.note_lost(Direction::Out, &publish.message, reason);
+        self.report_steps(connection.device);
+    }
+
+    /// Passes the steps of messages at a device to the observer.
+    fn report_steps(&mut self, index: DeviceIndex) {
+        if !self.follows_messages {
+            return;
+        }
+        for step in self.nodes[index.0 as usize].device.take_steps() {
+            self.trace(&TraceEvent::Journey(index, &step));
+        }
+    }
+
+    /// Passes the steps of messages at the broker to the observer.
+    fn report_broker_steps(&mut self) {
+        if !self.follows_messages {
+            return;
+        }
+        let now = self.now();
+        for step in self.broker.drain_steps() {
+            self.observer.observe(now, &TraceEvent::AtBroker(&step));
+        }
+    }
+
     /// Sends the broker's replies, and schedules its next wakeup.
     fn send_replies(&mut self) {
+        self.report_broker_steps();
         let mut replies = std::mem::take(&mut self.replies);
         for (connection, reply) in replies.drain(..) {
             self.send_down(connection, reply);
@@ -299,7 +351,10 @@ impl<O: Observer> VirtualTime<O> {
         }
         self.counts.lost_down += std::mem::take(&mut self.outbox.lost);
         let sent = std::mem::take(&mut self.outbox.sent);
-        self.nodes[index.0 as usize].device.count_sent(sent);
+        let device = &mut self.nodes[index.0 as usize].device;
+        device.count_sent(sent);
+        self.outbox.settled.drain(..).for_each(|settled| device.note_settled(settled));
+        self.report_steps(index);
         self.schedule_device(index);
     }
 
@@ -313,6 +368,7 @@ impl<O: Observer> VirtualTime<O> {
             self.apply_action(index, action);
         }
         self.actions = actions;
+        self.report_steps(index);
     }
 
     fn apply_action(&mut self, index: DeviceIndex, action: Action) {
@@ -334,6 +390,7 @@ impl<O: Observer> VirtualTime<O> {
             }
             Action::HttpSend(..) => {}
             Action::HttpRespond(ticket, response) => {
+                self.http_status = Some(response.status);
                 self.trace(&TraceEvent::HttpResponse(index, ticket, &response))
             }
             Action::Notice(notice) => self.trace(&TraceEvent::Notice(index, &notice)),

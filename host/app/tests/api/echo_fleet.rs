@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use wasmote_api::journeys::Journeys;
 use wasmote_api::{Api, RunInfo, router};
 use wasmote_engine::Engine;
 use wasmote_fleet::component_info::{CompileMemory, ComponentInfo};
@@ -79,14 +80,16 @@ pub async fn start(devices: u32, options: Options) -> Router {
         seed: settings.seed,
         faults: Arc::clone(&settings.faults.faults),
     };
-    let fleet = Fleet::start(FleetConfig {
+    let journeys = Arc::new(Journeys::new(1 << 20, false));
+    let config = FleetConfig {
         devices: (0..devices).map(blueprint).collect(),
         // The discard port of this machine refuses connections at once.
         broker: BrokerUrl::mqtt("127.0.0.1", 9),
         embedded_broker: None,
         connection: settings.connection.clone(),
         start_rate: None,
-    });
+    };
+    let fleet = Fleet::start_observed(config, Arc::clone(&journeys) as _);
     while fleet.totals().await.unwrap().devices.running < u64::from(devices) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -95,5 +98,5 @@ pub async fn start(devices: u32, options: Options) -> Router {
     let groups = settings.groups.clone();
     let versions =
         Versions::new(fleet.clone(), engine, groups, vec![component_info()], Duration::from_secs(1));
-    router(Arc::new(Api::new(fleet, run_info, Arc::new(versions))))
+    router(Arc::new(Api::new(fleet, run_info, Arc::new(versions), journeys)))
 }

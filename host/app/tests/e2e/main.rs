@@ -23,6 +23,7 @@ mod http;
 mod http_access;
 mod http_limits;
 mod identity;
+mod journeys;
 mod languages;
 mod latencies;
 mod layouts;

@@ -328,6 +328,13 @@ fn a_finished_run_is_replayed_from_a_file_and_two_runs_are_compared() {
     browser.click("#tab-map");
     browser.click("#tab-device");
     browser.screenshot(&screenshots().join("replay-1400-light.png"));
+    // Both runs of the plan are in the file.
+    browser.choose("#run-choice", "1");
+    wait_for_text(&mut browser, "#run", "seed 2");
+    browser.choose("#run-choice", "0");
+    wait_for_text(&mut browser, "#run", "seed 1");
+    browser.click("#tab-compare");
+    wait_for_text(&mut browser, "#difference", "Equal until ");
     assert!(browser.errors().is_empty(), "{:?}", browser.errors());
     assert!(browser.requests().iter().all(|url| url.starts_with("file:") || url.starts_with("data:")));
 

@@ -222,7 +222,9 @@ fn results(root: &Path) -> String {
     let mut text = "# Files of results\n\n\
         The columns and fields of the files in a results folder. [Experiments](../experiments.md) explains them.\n"
         .to_owned();
-    for file in ["tables.rs", "manifest.rs", "summary.rs", "ledger.rs", "lines.rs", "topology.rs"] {
+    for file in
+        ["tables.rs", "manifest.rs", "summary.rs", "ledger.rs", "lines.rs", "journeys.rs", "topology.rs"]
+    {
         let source = fs::read_to_string(root.join("host/results/src").join(file)).expect("a source file");
         let source = source.split("#[cfg(test)]").next().unwrap_or_default();
         structs(source, &mut text);

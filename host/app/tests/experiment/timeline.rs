@@ -372,11 +372,11 @@ fn the_timeline_table_lists_targets_and_details() {
     let folder = workspace.run(&["plan.toml"], 0);
     let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
     let lines: Vec<&str> = done.lines().collect();
-    assert_eq!(lines[0], "time_s,source,what,detail,due_s,requests,failed");
-    assert_eq!(lines[1], "5,plan,crash,group west share 0.5; 2 devices,5,,");
+    assert_eq!(lines[0], "time_s,source,what,detail,due_s,requests,failed,statuses");
+    assert_eq!(lines[1], "5,plan,crash,group west share 0.5; 2 devices,5,,,");
     assert!(
         lines[2].starts_with("8,plan,faults,\"all; loss (") && lines[2].contains("probability = 0.25"),
         "{done}"
     );
-    assert_eq!(lines[3], "10,plan,configure,group west; 4 devices,10,,");
+    assert_eq!(lines[3], "10,plan,configure,group west; 4 devices,10,,,");
 }

@@ -86,7 +86,7 @@ fn a_verdict_is_applied_and_entered_under_the_faults_id() {
     let mut harness = ModelHarness::new(&with_judge(models::DROP));
     harness.publish(b"x");
     assert!(harness.0.published().is_empty());
-    let dropped = |action: &Action| matches!(action, Action::Notice(DeviceNotice::Dropped(_, DropCause::Fault(id))) if **id == *"mine");
+    let dropped = |action: &Action| matches!(action, Action::Notice(DeviceNotice::Dropped(_, DropCause::Fault(id), _)) if **id == *"mine");
     assert!(harness.0.actions.iter().any(dropped));
     assert_eq!(harness.counts(), FaultCounts { dropped_out: 1, ..FaultCounts::default() });
 

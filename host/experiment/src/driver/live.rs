@@ -226,15 +226,14 @@ impl Driver for LiveDriver {
         let device = self.name(device);
         match self.runtime.block_on(self.fleet.publish(&device, message)) {
             Err(FleetError::NotRunning(_)) => Ok(()),
-            outcome => self.fleet_result(outcome),
+            outcome => self.fleet_result(outcome.map(drop)),
         }
     }
 
-    fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult {
+    fn request(&mut self, device: usize, request: HttpRequest) -> Result<Option<u16>, ExperimentError> {
         let device = self.name(device);
-        // The response does not matter: the timeline only sends the request.
-        let _ = self.runtime.block_on(self.fleet.http_request(&device, request));
-        Ok(())
+        let answer = self.runtime.block_on(self.fleet.http_request(&device, request));
+        Ok(answer.ok().map(|response| response.status))
     }
 
     fn snapshot(&mut self) -> Result<Vec<DeviceSnapshot>, ExperimentError> {

@@ -32,7 +32,11 @@ pub fn virtual_driver(
     devices: Vec<Blueprint>,
     observer: RunObserver,
 ) -> VirtualTime<RunObserver> {
+    let follows = observer.follows_messages();
     let mut driver = VirtualTime::new(options, observer);
+    if follows {
+        driver.follow_messages();
+    }
     let devices: Vec<DeviceIndex> = devices.into_iter().map(|device| driver.add(device)).collect();
     devices.into_iter().for_each(|device| driver.put(device, Input::Start));
     driver
@@ -132,9 +136,11 @@ impl<O: RetainedObserver> Driver for VirtualTime<O> {
         Ok(())
     }
 
-    fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult {
+    fn request(&mut self, device: usize, request: HttpRequest) -> Result<Option<u16>, ExperimentError> {
+        self.take_http_status();
         self.put(index(device), Input::HttpRequest(UNUSED_TICKET, request));
-        Ok(())
+        // A device answers during this call, unless it hangs.
+        Ok(self.take_http_status())
     }
 
     fn snapshot(&mut self) -> Result<Vec<DeviceSnapshot>, ExperimentError> {

@@ -4,14 +4,26 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use wasmote_fleet::events::render::EventText;
+use wasmote_fleet::payload_bytes::encode;
 use wasmote_live::status::DeviceEvent;
 use wasmote_mqtt::message::Message;
 use wasmote_results::{EventLine, LineFile, write_line};
 use wasmote_sim::device::Now;
 use wasmote_sim::faults::broker::BrokerTransition;
+use wasmote_sim::notice::DeviceNotice;
 
 use super::line_writer::LineWriter;
 use crate::latencies::seconds;
+
+/// Bytes of a payload that a line keeps.
+const MAX_PAYLOAD: usize = 4 << 10;
+
+fn payload_of(notice: &DeviceNotice) -> Option<&[u8]> {
+    match notice {
+        DeviceNotice::Sent(_, payload, _) | DeviceNotice::Received(_, payload, ..) => Some(payload),
+        _ => None,
+    }
+}
 
 pub(super) struct EventLog(LineWriter);
 
@@ -21,8 +33,15 @@ impl EventLog {
     }
 
     /// Writes an event of a device. `step` is its position in the chain, here and below.
-    pub(super) fn notice(&mut self, step: u64, happening: &DeviceEvent) -> io::Result<()> {
+    pub(super) fn notice(
+        &mut self,
+        step: u64,
+        happening: &DeviceEvent,
+        notice: &DeviceNotice,
+    ) -> io::Result<()> {
         let event = EventText::new(happening);
+        let whole = payload_of(notice)
+            .filter(|payload| event.payload.as_deref() != std::str::from_utf8(payload).ok());
         write_line(
             &mut self.0,
             &EventLine {
@@ -40,6 +59,10 @@ impl EventLog {
                 ends_after_s: event.ends_after_s,
                 again_after_s: event.again_after_s,
                 version: event.version.map(Into::into),
+                payload_bytes: whole.map(|payload| payload.len() as u64),
+                payload_base64: whole
+                    .map(|payload| encode(&payload[..payload.len().min(MAX_PAYLOAD)]).into()),
+                message_id: event.message_id.map(Into::into),
                 ..EventLine::default()
             },
         )

@@ -44,8 +44,8 @@ use super::identity::options::IdentityOptions;
 use super::source_addresses::SourceAddresses;
 use super::values::{
     BrokerChoice, CacheSize, Capability, CleanUpOption, CompileMemory, CompileOption, ConnectionLimit,
-    DeviceCount, DurationValue, HttpAddress, Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText,
-    Sha256Pin, Switch, TopicRoot,
+    DeviceCount, DurationValue, HttpAddress, JourneyMemory, Keepalive, LogFormat, MqttVersion, NamedFile,
+    Rate, SecretText, Sha256Pin, Switch, TopicRoot,
 };
 use crate::key_value::Assignments;
 use crate::schema::accept_alias;
@@ -571,6 +571,17 @@ pub struct Options {
         help_heading = "Run"
     )]
     pub compile_time: Option<DurationValue>,
+
+    /// Memory for what became of recent messages, which the page and GET /messages show, such as 64MiB; 0 for none
+    /// [default: 16MiB]
+    #[arg(
+        long,
+        env = "WASMOTE_JOURNEY_MEMORY",
+        allow_hyphen_values = true,
+        value_name = "SIZE",
+        help_heading = "Run"
+    )]
+    pub journey_memory: Option<JourneyMemory>,
 
     /// Format of log lines [default: text]
     #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output")]

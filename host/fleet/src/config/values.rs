@@ -43,6 +43,7 @@ deserialize_from_text!(
     DurationValue,
     FleetShard,
     HttpAddress,
+    JourneyMemory,
     Keepalive,
     MqttVersion,
     Rate,
@@ -199,6 +200,32 @@ value_schema!(CompileMemory, {
 /// Memory of the process that compiles: `512MiB`, `2GiB`, or a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompileMemory(pub u64);
+
+value_schema!(JourneyMemory, {
+    "description": "A number of bytes, or a text such as \"16MiB\"; 0 for none.",
+    "type": ["integer", "string"],
+    "minimum": 0,
+    "pattern": "^\\d+\\s*([KMG]i?)?B?$",
+    "examples": ["16MiB"],
+});
+
+/// Memory for the journeys of messages: `16MiB`, or a number of bytes; 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JourneyMemory(pub u64);
+
+impl Default for JourneyMemory {
+    fn default() -> Self {
+        Self(16 << 20)
+    }
+}
+
+impl FromStr for JourneyMemory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        bytes_of(text).map(Self)
+    }
+}
 
 impl CompileMemory {
     /// What the compilers need for a small component.

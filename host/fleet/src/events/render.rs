@@ -62,6 +62,10 @@ pub struct EventText<'a> {
     /// The version of the behaviour that keeps running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Id of the message, `<device>/<number>`, for `GET /messages/<device>/<number>`. A message without an origin of this
+    /// host has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
 }
 
 /// All kinds of events.
@@ -132,7 +136,7 @@ pub fn event_kind(notice: &DeviceNotice) -> &'static str {
         DeviceNotice::Sent(..) => "sent",
         DeviceNotice::Received(..) => "received",
         DeviceNotice::RequestRefused(..) => "refused",
-        DeviceNotice::Dropped(_, cause) if cause.is_refusal_of_broker() => "refused",
+        DeviceNotice::Dropped(_, cause, _) if cause.is_refusal_of_broker() => "refused",
         DeviceNotice::Dropped(..) => "dropped",
     }
 }
@@ -157,6 +161,7 @@ impl<'a> EventText<'a> {
             code_name: None,
             reason_string: None,
             version: None,
+            message_id: None,
         };
         let seconds = |span: Duration| Some(span.as_secs_f64());
         match notice {
@@ -260,18 +265,21 @@ impl<'a> EventText<'a> {
                 }
             }
             DeviceNotice::Log(level, text) => base(*level, text.clone()),
-            DeviceNotice::Sent(topic, payload) => EventText {
+            DeviceNotice::Sent(topic, payload, id) => EventText {
+                message_id: id.id(),
                 topic: Some(topic.as_str()),
                 payload: Some(payload_preview(payload, event.payload_bytes)),
                 ..base(LogLevel::Info, "sent".into())
             },
-            DeviceNotice::Received(topic, payload, latency) => EventText {
+            DeviceNotice::Received(topic, payload, latency, id) => EventText {
+                message_id: id.id(),
                 topic: Some(topic.as_str()),
                 payload: Some(payload_preview(payload, event.payload_bytes)),
                 latency_s: latency.and_then(seconds),
                 ..base(LogLevel::Info, "received".into())
             },
-            DeviceNotice::Dropped(topic, cause) => EventText {
+            DeviceNotice::Dropped(topic, cause, id) => EventText {
+                message_id: id.id(),
                 topic: Some(topic.as_str()),
                 fault: match cause {
                     DropCause::Fault(id) => Some(id),
@@ -306,14 +314,14 @@ impl EventText<'_> {
 pub fn message_line(event: &DeviceEvent) -> Option<String> {
     let total = event.payload_bytes;
     Some(match &event.notice {
-        DeviceNotice::Sent(topic, payload) => format!("→ {topic} {}", payload_preview(payload, total)),
-        DeviceNotice::Received(topic, payload, Some(latency)) => {
+        DeviceNotice::Sent(topic, payload, _) => format!("→ {topic} {}", payload_preview(payload, total)),
+        DeviceNotice::Received(topic, payload, Some(latency), _) => {
             format!("← {topic} {} ({} ms)", payload_preview(payload, total), latency.as_millis())
         }
-        DeviceNotice::Received(topic, payload, None) => {
+        DeviceNotice::Received(topic, payload, None, _) => {
             format!("← {topic} {}", payload_preview(payload, total))
         }
-        DeviceNotice::Dropped(topic, cause) => format!("✗ {topic} {}", drop_text(cause)),
+        DeviceNotice::Dropped(topic, cause, _) => format!("✗ {topic} {}", drop_text(cause)),
         _ => return None,
     })
 }
@@ -343,7 +351,7 @@ fn drop_text(cause: &DropCause) -> String {
     }
 }
 
-fn drop_reason(cause: &DropCause) -> String {
+pub(super) fn drop_reason(cause: &DropCause) -> String {
     match cause {
         DropCause::Fault(id) => format!("by fault `{id}`"),
         DropCause::Offline => "there is no connection".into(),
@@ -394,7 +402,7 @@ fn short_duration(span: Duration) -> String {
 }
 
 /// The beginning of a payload of `total` bytes on one line; bytes that are not UTF-8 in hexadecimal.
-fn payload_preview(payload: &[u8], total: usize) -> String {
+pub(super) fn payload_preview(payload: &[u8], total: usize) -> String {
     // Four bytes make the longest character.
     let head = &payload[..payload.len().min(MAX_PAYLOAD_CHARS * 4)];
     let text = match std::str::from_utf8(head) {
@@ -425,6 +433,7 @@ mod tests {
     use wasmote_mqtt::topic::Topic;
     use wasmote_sim::behaviour::{Trap, TrapKind};
     use wasmote_sim::device::Now;
+    use wasmote_sim::notice::MessageRef;
 
     use super::*;
 
@@ -487,17 +496,21 @@ mod tests {
         let answer = NegativeAnswer::new(AnswerPacket::PubAck, 0x97);
         let answer = answer.with_reason_string(Some("too many".into()));
         let topic = Topic::new("root/a-0/x").unwrap();
-        let refused = DeviceNotice::Dropped(topic.clone(), DropCause::Answer(answer));
+        let refused = DeviceNotice::Dropped(topic.clone(), DropCause::Answer(answer), MessageRef::default());
         assert_eq!(event_kind(&refused), "refused");
         let line = "✗ root/a-0/x refused by the broker: PUBACK 0x97 quota exceeded: too many";
         assert_eq!(message_line(&event(refused.clone())).unwrap(), line);
-        let unsendable = DeviceNotice::Dropped(topic.clone(), DropCause::BeyondLimits(SendError::TooLarge));
+        let unsendable = DeviceNotice::Dropped(
+            topic.clone(),
+            DropCause::BeyondLimits(SendError::TooLarge),
+            MessageRef::default(),
+        );
         assert_eq!(event_kind(&unsendable), "refused");
         assert_eq!(
             text(unsendable),
             "refused, not sent: the message exceeds the broker's maximum packet size"
         );
-        let lost = DeviceNotice::Dropped(topic, DropCause::Offline);
+        let lost = DeviceNotice::Dropped(topic, DropCause::Offline, MessageRef::default());
         assert_eq!(
             (event_kind(&lost), text(lost)),
             ("dropped", "lost offline: there is no connection".to_owned())
@@ -513,10 +526,14 @@ mod tests {
     #[test]
     fn a_message_is_one_short_line() {
         let topic = Topic::new("wasmote/a/heartbeat").unwrap();
-        let received =
-            DeviceNotice::Received(topic.clone(), "{\"seq\":1}".into(), Some(Duration::from_millis(123)));
+        let received = DeviceNotice::Received(
+            topic.clone(),
+            "{\"seq\":1}".into(),
+            Some(Duration::from_millis(123)),
+            MessageRef::default(),
+        );
         assert_eq!(message_line(&event(received)).unwrap(), "← wasmote/a/heartbeat {\"seq\":1} (123 ms)");
-        let long = DeviceNotice::Sent(topic, "ü\n".repeat(500).into());
+        let long = DeviceNotice::Sent(topic, "ü\n".repeat(500).into(), MessageRef::default());
         let line = message_line(&event(long)).unwrap();
         assert!(line.ends_with("ü … (1500 bytes)") && !line.contains('\n'), "{line}");
     }

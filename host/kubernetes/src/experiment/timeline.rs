@@ -183,6 +183,7 @@ impl<'a> TimelineExecutor<'a> {
             due_s: Some(record.due.as_secs_f64()),
             requests: Some(record.requests as u64),
             failed: Some(record.failed.len() as u64),
+            statuses: None,
         };
         (!self.steps.is_empty()).then(|| self.records.iter().map(row).collect())
     }

@@ -1,6 +1,8 @@
 //! Observer of all packets of the broker.
 
 use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::steps::BrokerStep;
+use wasmote_sim::device::Now;
 
 use super::Peer;
 
@@ -12,4 +14,12 @@ pub trait BrokerObserver: Send + Sync {
 
     /// Called for each reply that the broker sends.
     fn on_reply(&self, to: Peer, reply: &Reply);
+
+    /// Whether it gets the steps of single messages, too. Asked before each request.
+    fn follows_messages(&self) -> bool {
+        false
+    }
+
+    /// Called for each step of a message, if it follows them. The run's time is that of the broker.
+    fn on_step(&self, _at: Now, _step: &BrokerStep) {}
 }

@@ -18,6 +18,7 @@ use wasmote_mqtt::broker::packet::{Reply, Request};
 use wasmote_mqtt::broker::reason::CloseReason;
 use wasmote_mqtt::broker::{Broker, Replies as BrokerReplies};
 use wasmote_mqtt::budget::Lease;
+use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::broker::{BrokerFaults, Condition};
 
@@ -282,6 +283,7 @@ impl BrokerTask {
     fn handle(&mut self, from: Peer, request: Request) {
         if let Some(observer) = &self.observer {
             observer.on_request(from, &request);
+            self.model.follow_messages(observer.follows_messages());
         }
         self.model.handle(from, request, self.clock.now().run, &mut self.replies);
         self.dispatch_replies();
@@ -289,6 +291,7 @@ impl BrokerTask {
 
     /// Dispatches replies to their clients and shards.
     fn dispatch_replies(&mut self) {
+        self.report_steps();
         while !self.replies.is_empty() {
             let mut replies = std::mem::take(&mut self.replies);
             let mut without_room = Vec::new();
@@ -304,25 +307,41 @@ impl BrokerTask {
                     }
                     Peer::Device { shard, link } => {
                         let Some(shard_sender) = self.shards.get_mut(&shard) else { continue };
+                        let followed = followed_message(self.model.follows_messages(), &reply);
                         if !shard_sender.push(link, reply) {
                             self.model.record_unsent(DropReason::SlowConsumer, 1);
+                            self.model.note_unsent(peer, followed.as_ref(), DropReason::SlowConsumer);
                         }
                     }
                 }
             }
             // The allocation is used again.
             self.replies = replies;
+            self.report_steps();
             without_room.into_iter().for_each(|client| self.close_without_room(client));
         }
+    }
+
+    /// Passes the steps of messages to the observer.
+    fn report_steps(&mut self) {
+        let Some(observer) = &self.observer else { return };
+        let mut steps = self.model.drain_steps().peekable();
+        if steps.peek().is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        steps.for_each(|step| observer.on_step(now, &step));
     }
 
     /// Sends a reply to a client. False if there is no room for it and it cannot be dropped.
     fn send_to_client(&mut self, client: u64, reply: Reply) -> bool {
         let Some(reply_sender) = self.clients.get(&client) else { return true };
         let is_last = matches!(reply, Reply::Close(_) | Reply::Refused(_));
+        let followed = followed_message(self.model.follows_messages(), &reply);
         let outcome = reply_sender.send(reply);
         if outcome == SendOutcome::Dropped {
             self.model.record_unsent(DropReason::SlowConsumer, 1);
+            self.model.note_unsent(Peer::Client(client), followed.as_ref(), DropReason::SlowConsumer);
         }
         if is_last {
             self.clients.remove(&client);
@@ -356,5 +375,13 @@ impl BrokerTask {
     /// Starts a shutdown: queued packets are handled, then all connections are closed.
     pub(super) fn shut_down(&mut self) {
         self.shutdown_deadline.get_or_insert(Instant::now() + DRAIN_TIMEOUT);
+    }
+}
+
+/// The message of a reply, if somebody follows messages.
+fn followed_message(is_followed: bool, reply: &Reply) -> Option<Message> {
+    match reply {
+        Reply::Publish(publish) if is_followed => Some(publish.message.clone()),
+        _ => None,
     }
 }

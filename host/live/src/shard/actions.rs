@@ -101,7 +101,7 @@ impl Shard {
 
     /// Emits a notice to the observer and to event subscribers.
     fn emit_notice(&mut self, index: usize, now: Now, notice: DeviceNotice) {
-        if let DeviceNotice::Received(_, _, Some(latency)) = &notice {
+        if let DeviceNotice::Received(_, _, Some(latency), _) = &notice {
             self.recent_latencies.add(now.run, *latency);
         }
         self.observe(now, &TraceEvent::Notice(self.device_index(index), &notice));

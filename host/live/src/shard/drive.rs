@@ -120,7 +120,7 @@ impl Shard {
         while let Some(index) = self.connections.sockets().and_then(Sockets::next_unwritten) {
             let now = self.now();
             self.with_connection(index, |connection, connections| connection.write(now.run, connections));
-            self.count_sent(index);
+            self.count_sent(index, now);
             if !self.connections.outbox.is_empty() {
                 self.pump(index, now);
             }
@@ -162,7 +162,7 @@ impl Shard {
                 break;
             }
         }
-        self.count_sent(index);
+        self.count_sent(index, now);
     }
 
     /// Does the bookkeeping of a turn and sets the deadline of the next one.
@@ -172,10 +172,13 @@ impl Shard {
     }
 
     /// Counts the messages of a device that have left for good since the last call.
-    fn count_sent(&mut self, index: usize) {
+    fn count_sent(&mut self, index: usize, now: Now) {
         let sent = std::mem::take(&mut self.connections.outbox.sent);
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.device.count_sent(sent);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.device.count_sent(sent);
+        if !self.connections.outbox.settled.is_empty() {
+            self.connections.outbox.settled.drain(..).for_each(|settled| slot.device.note_settled(settled));
+            self.report_steps(index, now);
         }
     }
 }

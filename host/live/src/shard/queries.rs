@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::Topic;
 use wasmote_sim::device::{ConnectionState, Device, Input, LatencySamples, Now, PowerState};
 use wasmote_sim::faults::Fault;
 use wasmote_sim::health::FleetHealth;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
+use wasmote_sim::journey::SubscriptionSpan;
 use wasmote_sim::metrics::{Metric, MetricSum};
 
 use super::Shard;
@@ -67,6 +70,21 @@ impl Shard {
         })
     }
 
+    /// The devices in this range that were subscribed to a topic at this time, with the filter and its begin.
+    pub(crate) fn subscribed(
+        &self,
+        range: Range<usize>,
+        topic: &Topic,
+        at: Time,
+    ) -> Vec<(Arc<Identity>, SubscriptionSpan)> {
+        let slots = self.slots.get(range).unwrap_or_default().iter();
+        let found = slots.filter_map(|slot| {
+            let span = slot.device.subscription_at(topic, at)?;
+            Some((Arc::clone(slot.device.identity()), span.clone()))
+        });
+        found.collect()
+    }
+
     pub(crate) fn totals(&mut self) -> ShardTotals {
         let now = self.now().run;
         let lag = self.lag.clone();
@@ -102,13 +120,14 @@ impl Shard {
         self.lag.clone()
     }
 
-    /// Publishes on a device's behalf. Returns whether the device runs.
-    pub(crate) fn publish_for(&mut self, index: usize, message: Message) -> bool {
-        let runs = self.slots[index].device.is_running();
-        if runs {
+    /// Publishes on a device's behalf. Returns the number of the message, or `None` if the device does not run.
+    pub(crate) fn publish_for(&mut self, index: usize, message: Message) -> Option<u64> {
+        let device = &self.slots[index].device;
+        let number = device.published() + 1;
+        device.is_running().then(|| {
             self.handle_input(index, Input::Publish(message));
-        }
-        runs
+            number
+        })
     }
 
     pub(crate) fn power(&mut self, index: usize, command: PowerCommand) {

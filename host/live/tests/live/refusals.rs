@@ -232,7 +232,7 @@ async fn refused_messages_are_not_sent() {
     let mut refused = Vec::new();
     while refused.len() < 4 {
         match &events.recv().await.unwrap().notice {
-            DeviceNotice::Dropped(topic, DropCause::Answer(answer)) => {
+            DeviceNotice::Dropped(topic, DropCause::Answer(answer), _) => {
                 refused.push(format!("{topic}: {answer}"))
             }
             DeviceNotice::RequestRefused(request, answer) => refused.push(format!("{request:?}: {answer}")),

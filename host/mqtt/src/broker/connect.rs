@@ -7,6 +7,7 @@ use super::filter::ParsedFilter;
 use super::packet::{Ack, ConnAck, Connect, Disconnect, Reply, Request};
 use super::reason::{CloseReason, ConnectRefusal};
 use super::session::{Session, SessionKey, session_bytes};
+use super::steps::BrokerStepKind;
 use super::{Broker, Replies};
 use crate::protocol::Protocol;
 use crate::time::Time;
@@ -194,6 +195,11 @@ impl<C: Copy + Ord> Broker<C> {
             if let Ok(parts) = ParsedFilter::parse(filter) {
                 self.subscriptions.remove(parts, key);
             }
+        }
+        if self.steps.is_followed {
+            let dropped =
+                || BrokerStepKind::Dropped(Arc::clone(&session.client_id), DropReason::SessionEnded);
+            session.outgoing.messages().for_each(|message| self.steps.add(message, dropped));
         }
         self.counters.drop(DropReason::SessionEnded, session.outgoing.clear());
         if let Some(will) = session.pending_will {

@@ -1,8 +1,11 @@
 //! Crash of the broker process.
 
+use std::sync::Arc;
+
 use super::Broker;
 use super::counters::DropReason;
 use super::sessions::Sessions;
+use super::steps::BrokerStepKind;
 use super::subscriptions::Subscriptions;
 use crate::time::Time;
 
@@ -26,6 +29,13 @@ impl<C: Copy + Ord> Broker<C> {
     /// copies. The counters continue.
     pub fn clear_state(&mut self) {
         let waited = self.stats().waiting;
+        if self.steps.is_followed {
+            for session in self.sessions.iter() {
+                let dropped =
+                    || BrokerStepKind::Dropped(Arc::clone(&session.client_id), DropReason::BrokerLost);
+                session.outgoing.messages().for_each(|message| self.steps.add(message, dropped));
+            }
+        }
         self.counters.drop(DropReason::BrokerLost, waited);
         self.sessions = Sessions::default();
         self.subscriptions = Subscriptions::default();

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::counters::DropReason;
+use super::inflight::Sending;
 use super::packet::{Publish, Reply};
 use super::retained::RetainedFull;
-use super::session::SessionKey;
+use super::session::{Session, SessionKey};
+use super::steps::BrokerStepKind;
 use super::stored::StoredMessage;
 use super::subscriptions::Match;
 use super::{Broker, Replies};
@@ -44,6 +46,8 @@ impl<C: Copy + Ord> Broker<C> {
             && let Err(full) = self.retained.store(&stored, client)
         {
             self.counters.refused += 1;
+            self.steps
+                .add(&stored.message, || BrokerStepKind::Refused("the store of retained messages is full"));
             return Err(full);
         }
         let mut matches = std::mem::take(&mut self.matches);
@@ -53,10 +57,12 @@ impl<C: Copy + Ord> Broker<C> {
         self.merge_overlapping(&mut matches);
         let wanted = !matches.is_empty();
         self.counters.unmatched += u64::from(!wanted);
+        self.steps.add(&stored.message, || BrokerStepKind::Taken(matches.len()));
         for one in matches.drain(..) {
             if self.is_queued(&one, &stored) && !stored.lease_from(&self.stored_budget) {
                 self.counters.copies += 1;
                 self.counters.drop(DropReason::BrokerFull, 1);
+                self.dropped(one.session, &stored.message, DropReason::BrokerFull);
                 continue;
             }
             self.deliver(one.session, one.copy(&stored), now, replies);
@@ -107,23 +113,47 @@ impl<C: Copy + Ord> Broker<C> {
         match (stored.message.qos, session.connection_id()) {
             (Qos::AtMostOnce, Some(id)) => {
                 self.counters.delivered += 1;
+                self.steps.add(&stored.message, || BrokerStepKind::Sent(Arc::clone(&session.client_id)));
                 let subscription_ids = stored.subscription_id.into_iter().collect();
                 let publish = Publish { subscription_ids, ..Publish::new(stored.message, None) };
                 replies.push((id, Reply::Publish(for_protocol(session.protocol, publish))));
             }
-            (Qos::AtMostOnce, None) if !self.limits.queue_qos_0 => self.counters.drop(DropReason::Absent, 1),
+            (Qos::AtMostOnce, None) if !self.limits.queue_qos_0 => {
+                self.counters.drop(DropReason::Absent, 1);
+                self.dropped(key, &stored.message, DropReason::Absent);
+            }
             _ => self.enqueue(key, stored, now, replies),
         }
     }
 
     fn enqueue(&mut self, key: SessionKey, stored: StoredMessage, now: Time, replies: &mut Replies<C>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let (expired, queued) = session.outgoing.enqueue(stored, now);
+        let Session { client_id, outgoing, connection, .. } = session;
+        let (steps, is_absent) = (&mut self.steps, connection.is_none());
+        // The message is kept only for a step, which is rare.
+        let message = steps.is_followed.then(|| stored.message.clone());
+        let (expired, queued) = outgoing.enqueue(stored, now, |message| {
+            steps.add(message, || BrokerStepKind::Dropped(Arc::clone(client_id), DropReason::Expired));
+        });
         self.counters.drop(DropReason::Expired, expired);
+        if let Some(message) = message {
+            match &queued {
+                Ok(()) if is_absent => steps.add(&message, || BrokerStepKind::Queued(Arc::clone(client_id))),
+                Ok(()) => {}
+                Err(_) => steps
+                    .add(&message, || BrokerStepKind::Dropped(Arc::clone(client_id), DropReason::QueueFull)),
+            }
+        }
         match queued {
             Ok(()) => self.pump(key, now, replies),
             Err(_) => self.counters.drop(DropReason::QueueFull, 1),
         }
+    }
+
+    /// Notes that the copy of a message for a session was dropped.
+    pub(super) fn dropped(&mut self, key: SessionKey, message: &Message, reason: DropReason) {
+        let Some(session) = self.sessions.get(key) else { return };
+        self.steps.add(message, || BrokerStepKind::Dropped(Arc::clone(&session.client_id), reason));
     }
 
     /// Sends queued copies as far as the client's window allows.
@@ -131,10 +161,17 @@ impl<C: Copy + Ord> Broker<C> {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(id) = session.connection_id() else { return };
         let protocol = session.protocol;
-        let counters = &mut self.counters;
-        let expired = session.outgoing.pump(now, |publish| {
-            counters.delivered += u64::from(publish.packet_id.is_none());
-            replies.push((id, Reply::Publish(for_protocol(protocol, publish))));
+        let Session { client_id, outgoing, .. } = session;
+        let (counters, steps) = (&mut self.counters, &mut self.steps);
+        let expired = outgoing.pump(now, |sending| match sending {
+            Sending::Publish(publish) => {
+                counters.delivered += u64::from(publish.packet_id.is_none());
+                steps.add(&publish.message, || BrokerStepKind::Sent(Arc::clone(client_id)));
+                replies.push((id, Reply::Publish(for_protocol(protocol, publish))));
+            }
+            Sending::Expired(message) => {
+                steps.add(message, || BrokerStepKind::Dropped(Arc::clone(client_id), DropReason::Expired));
+            }
         });
         counters.drop(DropReason::Expired, expired);
     }

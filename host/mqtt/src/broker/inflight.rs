@@ -9,4 +9,4 @@ mod incoming;
 mod outgoing;
 
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{AckOutcome, Outgoing};
+pub(crate) use outgoing::{AckOutcome, Outgoing, Sending};

@@ -1,11 +1,14 @@
 //! Publications and acknowledgements of one client, at each QoS [MQTT-4.3].
 
+use std::sync::Arc;
+
 use super::counters::DropReason;
 use super::inflight::AckOutcome;
 use super::packet::{Ack, AckStep, PacketId, Publish, Reply};
 use super::reason::{AckReason, CloseReason};
 use super::retained::RetainedFull;
 use super::session::{Session, SessionKey};
+use super::steps::BrokerStepKind;
 use super::{Broker, Replies};
 use crate::message::Qos;
 use crate::protocol::Protocol;
@@ -46,6 +49,7 @@ impl<C: Copy + Ord> Broker<C> {
     fn reject_publish(&mut self, key: SessionKey, publish: &Publish, replies: &mut Replies<C>) {
         self.counters.received += 1;
         self.counters.unmatched += 1;
+        self.steps.add(&publish.message, || BrokerStepKind::Refused("its topic is reserved for the broker"));
         let step = match publish.message.qos {
             Qos::AtMostOnce => return,
             Qos::AtLeastOnce => AckStep::PubAck,
@@ -102,11 +106,16 @@ impl<C: Copy + Ord> Broker<C> {
             return self.answer(key, AckStep::PubComp, ack.packet_id, reason, replies);
         }
         match session.outgoing.acknowledge(ack) {
-            AckOutcome::Delivered => self.counters.delivered += 1,
-            AckOutcome::Refused(_) if ack.reason == AckReason::PacketTooLarge => {
-                self.counters.drop(DropReason::TooLarge, 1);
+            AckOutcome::Delivered(_) => self.counters.delivered += 1,
+            AckOutcome::Refused(message) => {
+                let reason = match ack.reason {
+                    AckReason::PacketTooLarge => DropReason::TooLarge,
+                    _ => DropReason::Refused,
+                };
+                let client_id = &session.client_id;
+                self.steps.add(&message, || BrokerStepKind::Dropped(Arc::clone(client_id), reason));
+                self.counters.drop(reason, 1);
             }
-            AckOutcome::Refused(_) => self.counters.drop(DropReason::Refused, 1),
             AckOutcome::Answer(next) => self.answer(key, next.step, next.packet_id, next.reason, replies),
             AckOutcome::Unknown => {}
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::stored::StoredMessage;
 use crate::budget::Lease;
+use crate::message::Message;
 use crate::time::Time;
 
 /// A message with its bytes in the budget of its client.
@@ -58,15 +59,25 @@ impl Queue {
         self.waiting.pop_front()
     }
 
-    /// Removes expired messages. Returns their number.
-    pub(crate) fn purge(&mut self, now: Time) -> u64 {
+    /// Removes expired messages, and passes each of them. Returns their number.
+    pub(crate) fn purge(&mut self, now: Time, mut expire: impl FnMut(&Message)) -> u64 {
         if self.next_expiry.is_none_or(|soonest| soonest > now) {
             return 0;
         }
         let before = self.waiting.len();
-        self.waiting.retain(|queued| !queued.stored.is_expired(now));
+        self.waiting.retain(|queued| {
+            let is_expired = queued.stored.is_expired(now);
+            if is_expired {
+                expire(&queued.stored.message);
+            }
+            !is_expired
+        });
         self.next_expiry = self.waiting.iter().filter_map(|queued| queued.stored.expires_at).min();
         (before - self.waiting.len()) as u64
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &QueuedMessage> {
+        self.waiting.iter()
     }
 
     /// Removes and returns all messages in order.

@@ -26,7 +26,7 @@ impl Client {
         out: &mut Outbox<E>,
     ) {
         if connection != self.connection || self.state == State::Down {
-            out.lost += u64::from(matches!(reply, Reply::Publish(_)));
+            out.lose(&reply, "its connection had ended");
         } else if self.silent {
             self.buffer_unread(reply, out);
         } else {
@@ -58,7 +58,7 @@ impl Client {
         let is_full = self.unread.len() >= self.options.unread
             || self.unread_bytes.saturating_add(bytes) > self.options.unread_bytes;
         if bytes > 0 && is_full {
-            out.lost += 1;
+            out.lose(&reply, "the buffer of the client, which does not read, was full");
         } else {
             self.unread_bytes += bytes;
             self.unread.push_back(reply);
@@ -264,8 +264,9 @@ impl Client {
             (AckOutcome::Refused(message), Some(answer)) => {
                 out.report(ClientEvent::Refused(message, Refusal::Answer(answer)));
             }
-            (AckOutcome::Delivered, error) => {
+            (AckOutcome::Delivered(message), error) => {
                 out.sent += 1;
+                out.acknowledge(&message);
                 let refused =
                     error.map(|answer| ClientEvent::RequestRefused(RefusedRequest::Exchange, answer));
                 out.inputs.extend(refused.map(E::from));

@@ -5,6 +5,7 @@
 //! [`fields`] lists the properties of a message, for their bytes and for their length.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::encoding::{encode_variable_int, variable_int_len};
@@ -29,7 +30,7 @@ pub(super) enum PropertyContext {
 #[derive(Debug, Default)]
 pub(super) struct MessageProperties {
     properties: message::Properties,
-    origin: Option<Box<MessageOrigin>>,
+    origin: Option<Arc<MessageOrigin>>,
 }
 
 impl MessageProperties {

@@ -289,13 +289,14 @@ fn message_properties_round_trip() {
         sequence,
         sent,
         late: std::time::Duration::from_micros(sequence % 11 * 900),
+        is_claimed: false,
     };
     let stamps = [None, Some(origin(9)), Some(origin(10)), Some(origin(u64::MAX))];
     let codec = Codec::new(Protocol::V5);
     for origin in stamps {
         for properties in [None, Some(everything.clone())] {
             let message = Message {
-                origin: origin.clone().map(Box::new),
+                origin: origin.clone().map(std::sync::Arc::new),
                 properties: properties.map(Box::new),
                 ..Message::new(topic(), "payload")
             };

@@ -222,7 +222,7 @@ impl Driver for ScenarioDriver {
         Ok(())
     }
 
-    fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult {
+    fn request(&mut self, device: usize, request: HttpRequest) -> Result<Option<u16>, ExperimentError> {
         self.inner.request(device, request)
     }
 

@@ -119,6 +119,11 @@ impl Connection {
         Ok(())
     }
 
+    /// The queued messages, in order.
+    pub(super) fn queue(&self) -> impl Iterator<Item = &Message> {
+        self.queue.iter()
+    }
+
     pub(super) fn take_queued(&mut self) -> VecDeque<Message> {
         self.queued_bytes = 0;
         std::mem::take(&mut self.queue)

@@ -3,7 +3,9 @@
 use super::{Device, Now};
 use crate::action::Action;
 use crate::event::Event;
-use crate::notice::{DeviceNotice, DropCause};
+use crate::faults::Direction;
+use crate::journey::StepKind;
+use crate::notice::{DeviceNotice, DropCause, MessageRef};
 
 impl Device {
     /// Defers an event. Messages beyond the limit are lost, as in the full buffer of a socket.
@@ -15,8 +17,15 @@ impl Device {
         let lease = if is_full { None } else { self.delayed_budget.take(message.footprint()) };
         if lease.is_none() {
             self.ledger.discarded += 1;
-            return actions.push(Action::Notice(DeviceNotice::Dropped(message.topic, DropCause::QueueFull)));
+            self.steps.add(Direction::In, &message, || StepKind::Dropped(DropCause::QueueFull));
+            let id = MessageRef::to(&message);
+            return actions.push(Action::Notice(DeviceNotice::Dropped(
+                message.topic,
+                DropCause::QueueFull,
+                id,
+            )));
         }
+        self.steps.add(Direction::In, &message, || StepKind::Deferred);
         message.detach_payload();
         self.deferred_events.push_back((Event::Message(message), lease));
     }

@@ -9,7 +9,8 @@ use super::{Device, Now};
 use crate::action::Action;
 use crate::behaviour::{Trap, TrapKind};
 use crate::event::{Event, StartCause, StopReason};
-use crate::faults::{Fault, Model};
+use crate::faults::{Direction, Fault, Model};
+use crate::journey::StepKind;
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
 
@@ -136,6 +137,7 @@ impl Device {
             actions.push(Action::Disconnect(DisconnectMode::Clean));
         }
         self.switch_off("stopped", now);
+        self.note_unsubscribed(None, now.run);
         self.power.state = PowerState::Off(reason);
         actions.push(Action::Notice(DeviceNotice::Stopped(reason)));
     }
@@ -186,8 +188,25 @@ impl Device {
         self.power.state = PowerState::Down { reason, until: now.run + pause };
     }
 
+    /// Notes the messages that wait for the behaviour or for the connection, and are lost.
+    fn note_lost_at_power_off(&mut self) {
+        if !self.steps.is_followed() {
+            return;
+        }
+        let lost = || StepKind::Lost("the device went off while it waited");
+        for (event, _) in &self.deferred_events {
+            if let Event::Message(message) = event {
+                self.steps.add(Direction::In, message, lost);
+            }
+        }
+        for message in self.connection.queue() {
+            self.steps.add(Direction::Out, message, lost);
+        }
+    }
+
     fn switch_off(&mut self, reason: &str, now: Now) {
         self.injector.switch_off(now.run);
+        self.note_lost_at_power_off();
         self.discard_deferred();
         self.clear_trial();
         self.behaviour = None;

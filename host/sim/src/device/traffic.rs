@@ -1,6 +1,7 @@
 //! Outbound and inbound messages.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_mqtt::answer::NegativeAnswer;
@@ -16,7 +17,8 @@ use crate::event::Event;
 use crate::faults::battery::EnergyUse;
 use crate::faults::injector::Released;
 use crate::faults::{Direction, FaultId};
-use crate::notice::{DeviceNotice, DropCause};
+use crate::journey::StepKind;
+use crate::notice::{DeviceNotice, DropCause, MessageRef};
 
 /// A message that is delayed by faults.
 #[derive(Debug)]
@@ -60,8 +62,19 @@ impl Device {
         self.ledger.generated += 1;
         self.sequence += 1;
         let from = self.blueprint.identity.id.clone();
-        message.origin =
-            Some(Box::new(MessageOrigin { from, sequence: self.sequence, sent: now.wall, late: self.late }));
+        message.origin = Some(Arc::new(MessageOrigin {
+            from,
+            sequence: self.sequence,
+            sent: now.wall,
+            late: self.late,
+            is_claimed: false,
+        }));
+        self.steps.add(Direction::Out, &message, || StepKind::Published {
+            topic: message.topic.clone(),
+            payload: message.payload.clone(),
+            qos: message.qos,
+            retain: message.retain,
+        });
         self.inject_faults(Direction::Out, message, now, actions);
     }
 
@@ -71,22 +84,24 @@ impl Device {
         if self.is_running() {
             self.injector.spend(EnergyUse::Received(&message));
         }
+        self.steps.add(Direction::In, &message, || StepKind::Arrived);
         let largest = self.blueprint.limits.payload_bytes;
         if message.payload.len() > largest as usize {
             self.ledger.discarded += 1;
-            return actions
-                .push(Action::Notice(DeviceNotice::Dropped(message.topic, DropCause::TooLarge(largest))));
+            return self.dropped(Direction::In, &message, DropCause::TooLarge(largest), actions);
         }
         self.inject_faults(Direction::In, message, now, actions);
     }
 
     /// Passes a message through the faults. Delayed copies wait; others continue at once.
     fn inject_faults(&mut self, direction: Direction, message: Message, now: Now, actions: &mut Vec<Action>) {
-        let topic = message.topic.clone();
+        let (topic, id) = (message.topic.clone(), MessageRef::to(&message));
+        let origin = self.followed_origin(&message);
         let mut passed = std::mem::take(&mut self.passed);
         let dropped_by = self.injector.judge(direction, message, now.run, &mut self.ledger, &mut passed);
         actions.extend(self.injector.drain_notices().map(Action::Notice));
-        self.route(direction, topic, dropped_by, passed, now, actions);
+        self.note_decisions(direction, origin.as_ref());
+        self.route(direction, (topic, id), dropped_by, passed, now, actions);
         // Messages released by this one follow at once, before others overtake them.
         while self.injector.has_releasable() && self.release(now, actions) {}
     }
@@ -100,21 +115,23 @@ impl Device {
         };
         actions.extend(self.injector.drain_notices().map(Action::Notice));
         let Released { direction, message, dropped_by } = released;
-        self.route(direction, message.topic, dropped_by, passed, now, actions);
+        self.note_decisions(direction, self.followed_origin(&message).as_ref());
+        let id = MessageRef::to(&message);
+        self.route(direction, (message.topic, id), dropped_by, passed, now, actions);
         true
     }
 
     fn route(
         &mut self,
         direction: Direction,
-        topic: Topic,
+        (topic, id): (Topic, MessageRef),
         dropped_by: Option<FaultId>,
         mut passed: Vec<(Message, Duration)>,
         now: Now,
         actions: &mut Vec<Action>,
     ) {
         if let (Some(fault), true) = (dropped_by, passed.is_empty()) {
-            actions.push(Action::Notice(DeviceNotice::Dropped(topic, DropCause::Fault(fault))));
+            actions.push(Action::Notice(DeviceNotice::Dropped(topic, DropCause::Fault(fault), id)));
         }
         for (message, delay) in passed.drain(..) {
             let mut delayed = DelayedMessage { direction, message, _lease: None };
@@ -142,7 +159,20 @@ impl Device {
             Direction::Out => self.ledger.refused.queue_full += 1,
             Direction::In => self.ledger.discarded += 1,
         }
-        actions.push(Action::Notice(DeviceNotice::Dropped(delayed.message.topic, DropCause::QueueFull)));
+        self.dropped(delayed.direction, &delayed.message, DropCause::QueueFull, actions);
+    }
+
+    /// Reports that a message is lost.
+    fn dropped(
+        &mut self,
+        direction: Direction,
+        message: &Message,
+        cause: DropCause,
+        actions: &mut Vec<Action>,
+    ) {
+        self.steps.add(direction, message, || StepKind::Dropped(cause.clone()));
+        let (topic, id) = (message.topic.clone(), MessageRef::to(message));
+        actions.push(Action::Notice(DeviceNotice::Dropped(topic, cause, id)));
     }
 
     /// Forwards a message after its delay.
@@ -158,29 +188,36 @@ impl Device {
         if silence.is_none() && self.connection.state == ConnectionState::Up {
             return self.send(message, actions);
         }
-        let topic = message.topic.clone();
-        let cause = if message.qos != Qos::AtMostOnce && self.is_running() {
+        let (message, cause) = if message.qos != Qos::AtMostOnce && self.is_running() {
+            let origin = self.followed_origin(&message);
             match self.connection.enqueue(message) {
-                Ok(()) => return,
-                Err(_) => {
+                Ok(()) => {
+                    if let Some(origin) = origin {
+                        self.steps.add_for(Direction::Out, origin, StepKind::Queued);
+                    }
+                    return;
+                }
+                Err(message) => {
                     self.ledger.refused.queue_full += 1;
-                    DropCause::QueueFull
+                    (message, DropCause::QueueFull)
                 }
             }
         } else if let Some(silence) = silence {
             self.ledger.dropped_by(&silence, Direction::Out);
-            DropCause::Fault(silence)
+            (message, DropCause::Fault(silence))
         } else {
             self.ledger.lost_offline += 1;
-            DropCause::Offline
+            (message, DropCause::Offline)
         };
-        actions.push(Action::Notice(DeviceNotice::Dropped(topic, cause)));
+        self.dropped(Direction::Out, &message, cause, actions);
     }
 
     pub(super) fn send(&mut self, message: Message, actions: &mut Vec<Action>) {
         self.in_flight += 1;
         self.injector.spend(EnergyUse::Sent(&message));
-        let sent = DeviceNotice::Sent(message.topic.clone(), message.payload.clone());
+        self.steps.add(Direction::Out, &message, || StepKind::Sent);
+        let id = MessageRef::to(&message);
+        let sent = DeviceNotice::Sent(message.topic.clone(), message.payload.clone(), id);
         actions.push(Action::Publish(message));
         actions.push(Action::Notice(sent));
     }
@@ -212,7 +249,7 @@ impl Device {
                 DropCause::EndsConnection { payload_bytes: message.payload.len() as u64, answer }
             }
         };
-        actions.push(Action::Notice(DeviceNotice::Dropped(message.topic, cause)));
+        self.dropped(Direction::Out, &message, cause, actions);
     }
 
     /// Counts a negative answer of the broker to a request other than a message.
@@ -231,17 +268,17 @@ impl Device {
     pub(super) fn returned(&mut self, message: Message, actions: &mut Vec<Action>) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.ledger.returned += 1;
-        let topic = message.topic.clone();
-        let cause = if !self.is_running() {
+        self.steps.add(Direction::Out, &message, || StepKind::Returned);
+        let (message, cause) = if !self.is_running() {
             self.ledger.lost_offline += 1;
-            DropCause::Offline
-        } else if self.connection.requeue(message).is_err() {
+            (message, DropCause::Offline)
+        } else if let Err(message) = self.connection.requeue(message) {
             self.ledger.refused.queue_full += 1;
-            DropCause::QueueFull
+            (message, DropCause::QueueFull)
         } else {
             return;
         };
-        actions.push(Action::Notice(DeviceNotice::Dropped(topic, cause)));
+        self.dropped(Direction::Out, &message, cause, actions);
     }
 
     /// Counts a message at QoS 0 that a fault of the link took.
@@ -260,12 +297,13 @@ impl Device {
             Direction::In => self.ledger.arrived += 1,
         }
         self.ledger.dropped_by(&fault, direction);
-        actions.push(Action::Notice(DeviceNotice::Dropped(message.topic.clone(), DropCause::Fault(fault))));
+        self.dropped(direction, message, DropCause::Fault(fault), actions);
     }
 
     pub(super) fn receive(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {
         if !self.is_running() {
             self.ledger.discarded += 1;
+            self.steps.add(Direction::In, &message, || StepKind::Lost("the device was off"));
             return;
         }
         if self.defers() {
@@ -282,7 +320,9 @@ impl Device {
         if let Some(latency) = latency {
             self.samples.push(latency);
         }
-        let received = DeviceNotice::Received(message.topic.clone(), message.payload.clone(), latency);
+        self.steps.add(Direction::In, &message, || StepKind::Received(latency, message.retain));
+        let id = MessageRef::to(&message);
+        let received = DeviceNotice::Received(message.topic.clone(), message.payload.clone(), latency, id);
         actions.push(Action::Notice(received));
         self.dispatch_now(Event::Message(message), now, actions);
     }
@@ -295,7 +335,12 @@ impl Device {
         for (direction, message) in waiting {
             match direction {
                 Direction::Out => self.transmit(message, actions),
-                Direction::In => self.ledger.discarded += 1,
+                Direction::In => {
+                    self.ledger.discarded += 1;
+                    self.steps.add(Direction::In, &message, || {
+                        StepKind::Lost("the device was stopped while it waited")
+                    });
+                }
             }
         }
     }

@@ -25,6 +25,7 @@ use super::outage::{Outage, Transition};
 use super::throttle::Throttle;
 use super::{ActiveFault, Direction, Fault, FaultId, Model};
 use crate::behaviour::Trap;
+use crate::journey::Decision;
 use crate::ledger::Ledger;
 use crate::notice::DeviceNotice;
 use crate::rng::Seed;
@@ -47,6 +48,8 @@ pub struct Injector {
     skew: Skew,
     /// Notices of fault components that are not reported yet.
     notices: Vec<DeviceNotice>,
+    /// Decisions of faults about the last message, if messages are followed.
+    decisions: Option<Vec<(Arc<Fault>, Decision)>>,
     /// The model that was put aside last, with its trap. A later change of the faults does not forget it.
     disabled_model: Option<Box<(FaultId, Trap)>>,
 }
@@ -119,6 +122,7 @@ impl Injector {
     ) -> Self {
         let mut before = std::mem::take(self);
         self.disabled_model = before.disabled_model.take();
+        self.decisions = before.decisions.take();
         self.held_budget = before.held_budget.clone();
         // Most ledgers have so few counts that they ask for none of the ids.
         let in_force = LazyCell::new(|| faults.iter().map(|fault| &fault.id).collect::<BTreeSet<_>>());
@@ -211,7 +215,7 @@ impl Injector {
         ledger: &mut Ledger,
         passed: &mut Vec<(Message, Duration)>,
     ) -> Option<FaultId> {
-        let mut outcome = RuleOutcome::default();
+        let mut outcome = RuleOutcome { decisions: self.decisions.take(), ..RuleOutcome::default() };
         for rule in &mut self.rules[first_rule..] {
             if rule.gate.is_none_or(|gate| self.outages[gate].until.is_some()) {
                 rule.apply(direction, now, first, passed, ledger, &mut outcome);
@@ -222,10 +226,23 @@ impl Injector {
             _ => None,
         });
         self.disabled_model = disabled.or(self.disabled_model.take());
+        self.decisions = outcome.decisions;
         self.notices.append(&mut outcome.notices);
         self.may_hold |= outcome.held;
         // A message is not lost while one of its copies is held back.
         outcome.dropped_by.filter(|_| !outcome.held)
+    }
+
+    /// Sets whether the decisions of faults are collected.
+    pub(crate) fn follow(&mut self, follow: bool) {
+        if follow != self.decisions.is_some() {
+            self.decisions = follow.then(Vec::new);
+        }
+    }
+
+    /// Returns and clears the decisions about the last message, in order.
+    pub(crate) fn drain_decisions(&mut self) -> impl Iterator<Item = (Arc<Fault>, Decision)> {
+        self.decisions.iter_mut().flat_map(|decisions| decisions.drain(..))
     }
 
     /// Returns and clears the notices of fault components.

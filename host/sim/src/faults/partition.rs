@@ -124,6 +124,14 @@ impl Partition {
 }
 
 impl PartitionRule {
+    /// Whether the rule concerns messages in this direction.
+    pub(super) fn judges(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Out => self.out,
+            Direction::In => !self.blocked_senders.is_empty(),
+        }
+    }
+
     pub(super) fn judge(&self, direction: Direction, message: &Message) -> Verdict {
         let gone = match direction {
             Direction::Out => self.out,

@@ -164,8 +164,9 @@ mod tests {
             sequence: 12,
             sent: WallTime::from_nanos(1_767_225_600_000_000_000),
             late: std::time::Duration::from_millis(3),
+            is_claimed: false,
         };
-        publish.message.origin = Some(Box::new(origin));
+        publish.message.origin = Some(std::sync::Arc::new(origin));
         let value = "heartbeat-0/12/1767225600000000000+3000000".len() as u64;
         let bare = 1 + 1 + 5 + 1;
         let request = Request::Publish(publish);

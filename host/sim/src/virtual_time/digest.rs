@@ -18,6 +18,9 @@ pub use crate::digest::Digest;
 
 impl Observer for Digest {
     fn observe(&mut self, at: Now, event: &TraceEvent<'_>) {
+        if event.is_journey() {
+            return;
+        }
         self.count_step();
         self.write_word(at.run.as_nanos());
         self.trace_event(event);

@@ -1,10 +1,12 @@
 //! Observers of a simulation run.
 
 use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::steps::BrokerStep;
 
 use crate::device::{Input, Now};
 use crate::faults::broker::BrokerTransition;
 use crate::http::HttpResponse;
+use crate::journey::DeviceStep;
 use crate::notice::DeviceNotice;
 pub use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 
@@ -27,6 +29,17 @@ pub enum TraceEvent<'a> {
     BrokerFault(&'a BrokerTransition),
     /// The host publishes a message.
     HostPublish(&'a wasmote_mqtt::message::Message),
+    /// A step in the journey of a message at a device, if messages are followed. It is no step of the run.
+    Journey(DeviceIndex, &'a DeviceStep),
+    /// A step in the journey of a message at the broker, if messages are followed. It is no step of the run.
+    AtBroker(&'a BrokerStep),
+}
+
+impl TraceEvent<'_> {
+    /// Whether the event only describes the journey of a message, and is no step of the run.
+    pub fn is_journey(&self) -> bool {
+        matches!(self, Self::Journey(..) | Self::AtBroker(_))
+    }
 }
 
 /// Receives every step of a run, in order. It cannot affect the run.

@@ -42,17 +42,17 @@ impl<O: Observer> VirtualTime<O> {
         }
         if !persistent {
             self.broker.clear_state();
+            self.report_broker_steps();
         }
         for unread in std::mem::take(&mut self.unread) {
-            let is_message = match &unread {
+            match &unread {
                 Unread::Packet(connection, request) => {
                     self.count_read(*connection, request);
                     self.count_written(*connection, request);
-                    matches!(request, Request::Publish(_))
+                    self.lose_up(*connection, request, "the broker stopped before it read it");
                 }
-                Unread::Host(_) => true,
-            };
-            self.counts.lost_up += u64::from(is_message);
+                Unread::Host(_) => self.counts.lost_up += 1,
+            }
         }
     }
 
@@ -91,7 +91,7 @@ impl<O: Observer> VirtualTime<O> {
             }
             (Condition::Down, request) => {
                 self.count_written(connection, &request);
-                self.counts.lost_up += u64::from(matches!(request, Request::Publish(_)));
+                self.lose_up(connection, &request, "the broker was down");
             }
             (_, request) => {
                 self.nodes[connection.device.0 as usize].unread += usize::from(request.is_qos_0());

@@ -141,7 +141,7 @@ fn a_paused_behaviour_gets_its_events_in_order_and_its_timers_after_them() {
         harness.put(Input::Wake);
     }
     let received = harness.notices(|notice| match notice {
-        DeviceNotice::Received(_, payload, _) => Some(String::from_utf8_lossy(payload).into_owned()),
+        DeviceNotice::Received(_, payload, ..) => Some(String::from_utf8_lossy(payload).into_owned()),
         _ => None,
     });
     assert_eq!(received, ["first", "second", "third"]);

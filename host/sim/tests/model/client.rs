@@ -338,8 +338,9 @@ fn only_the_first_connection_is_a_clean_start() {
 /// Message of the device with this number.
 fn numbered(sequence: u64, payload: &'static str) -> Message {
     let from = DeviceId::new("device").unwrap();
-    let origin = MessageOrigin { from, sequence, sent: WallTime::default(), late: Duration::ZERO };
-    Message { origin: Some(Box::new(origin)), ..message(payload, Qos::AtLeastOnce) }
+    let origin =
+        MessageOrigin { from, sequence, sent: WallTime::default(), late: Duration::ZERO, is_claimed: false };
+    Message { origin: Some(Arc::new(origin)), ..message(payload, Qos::AtLeastOnce) }
 }
 
 fn link(attempt: u32) -> ConnectionId {

@@ -98,8 +98,9 @@ fn an_oversized_message_is_discarded() {
     let large = Message::new(Topic::new("t").expect("a topic"), vec![0; (128 << 10) + 1]);
     harness.put(Input::Delivered(large));
     assert_eq!((harness.device.ledger().received, harness.device.ledger().discarded), (0, 1));
-    let dropped = harness
-        .notices(|notice| matches!(notice, DeviceNotice::Dropped(_, DropCause::TooLarge(_))).then_some(()));
+    let dropped = harness.notices(|notice| {
+        matches!(notice, DeviceNotice::Dropped(_, DropCause::TooLarge(_), _)).then_some(())
+    });
     assert_eq!(dropped.len(), 1);
     assert!(harness.closes());
 }

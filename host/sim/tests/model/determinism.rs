@@ -43,7 +43,17 @@ fn recorded(actions: &[Action]) -> String {
         (", answer: None, is_unexplained: false }", ""),
     ];
     let renamed = RENAMED.iter().fold(format!("{actions:?}"), |text, (now, then)| text.replace(now, then));
-    without_late(&renamed)
+    without_refs(&without_late(&renamed))
+}
+
+/// The text without the references of notices to their messages, which are younger than the recorded digests.
+fn without_refs(text: &str) -> String {
+    let mut parts = text.split(", MessageRef(");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept += part.split_once(')').map_or(part, |(_, rest)| rest);
+    }
+    kept
 }
 
 /// The text without the field `late` of origins, which is younger than the recorded digests.

@@ -141,8 +141,12 @@ impl Harness {
             sequence: 1,
             sent: self.time().wall,
             late: Duration::ZERO,
+            is_claimed: false,
         };
-        self.put(Input::Delivered(Message { origin: Some(Box::new(origin)), ..message("t/other", "hello") }));
+        self.put(Input::Delivered(Message {
+            origin: Some(std::sync::Arc::new(origin)),
+            ..message("t/other", "hello")
+        }));
     }
 
     pub fn published(&self) -> usize {

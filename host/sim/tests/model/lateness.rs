@@ -114,8 +114,17 @@ fn a_timer_in_the_distant_past_only_means_at_once() {
 fn deliver(harness: &mut Harness, offset: i64, late: Duration) {
     let now = 1_800_000_000_000_000_000 + harness.now.as_nanos();
     let sent = WallTime::from_nanos(now.saturating_add_signed(offset));
-    let origin = MessageOrigin { from: DeviceId::new("peer").expect("a name"), sequence: 1, sent, late };
-    harness.put(Input::Delivered(Message { origin: Some(Box::new(origin)), ..message("t/other", "hello") }));
+    let origin = MessageOrigin {
+        from: DeviceId::new("peer").expect("a name"),
+        sequence: 1,
+        sent,
+        late,
+        is_claimed: false,
+    };
+    harness.put(Input::Delivered(Message {
+        origin: Some(std::sync::Arc::new(origin)),
+        ..message("t/other", "hello")
+    }));
 }
 
 #[test]

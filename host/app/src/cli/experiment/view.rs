@@ -10,6 +10,8 @@ use wasmote_fleet::config::values::HttpAddress;
 use wasmote_fleet::signals::Signals;
 use wasmote_fleet::startup::{browsable_address, listen};
 use wasmote_fleet::term::{to_stderr, to_stdout};
+use wasmote_page::journey::Journey;
+use wasmote_report::journeys::Journeys;
 use wasmote_report::recording::recording;
 use wasmote_report::results::Results;
 
@@ -101,5 +103,12 @@ impl Runs for Shown {
         let recording = recording(results, &results.runs[run].entry, MAX_EVENTS)
             .map_err(|problem| problem.to_string())?;
         serde_json::to_string(&recording).map_err(|problem| problem.to_string())
+    }
+
+    fn journey(&self, run: usize, id: &str) -> Result<Option<Journey>, String> {
+        let (at, run) = self.runs[run];
+        let results = &self.results[at];
+        let journeys = Journeys::read(results, &results.runs[run].entry, Some(id));
+        Ok(journeys.map_err(|problem| problem.to_string())?.journey(id))
     }
 }

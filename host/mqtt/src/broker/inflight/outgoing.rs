@@ -47,11 +47,20 @@ enum InflightState {
     Released,
 }
 
+/// A queued message whose turn it is.
+#[derive(Debug)]
+pub(crate) enum Sending<'a> {
+    /// It is sent.
+    Publish(Publish),
+    /// It has expired.
+    Expired(&'a Message),
+}
+
 /// Result of an acknowledgement.
 #[derive(Debug, PartialEq)]
 pub(crate) enum AckOutcome {
-    /// The message is delivered.
-    Delivered,
+    /// This message is delivered.
+    Delivered(Message),
     /// The peer refused this message.
     Refused(Message),
     /// The exchange continues with this acknowledgement.
@@ -90,8 +99,13 @@ impl Outgoing {
 
     /// Queues a message. Expired messages are removed first if there is no room; their number is returned. An
     /// empty queue takes a message of any size.
-    pub(crate) fn enqueue(&mut self, stored: StoredMessage, now: Time) -> (u64, Result<(), Full>) {
-        let expired = if self.has_room(&stored.message) { 0 } else { self.queue.purge(now) };
+    pub(crate) fn enqueue(
+        &mut self,
+        stored: StoredMessage,
+        now: Time,
+        expire: impl FnMut(&Message),
+    ) -> (u64, Result<(), Full>) {
+        let expired = if self.has_room(&stored.message) { 0 } else { self.queue.purge(now, expire) };
         if !self.has_room(&stored.message) {
             return (expired, Err(Full));
         }
@@ -101,7 +115,7 @@ impl Outgoing {
 
     /// Sends messages in order as far as the window allows [MQTT-4.6.0-5]. Returns the number of messages
     /// that expired instead.
-    pub(crate) fn pump(&mut self, now: Time, mut send: impl FnMut(Publish)) -> u64 {
+    pub(crate) fn pump(&mut self, now: Time, mut send: impl FnMut(Sending<'_>)) -> u64 {
         let mut room = usize::from(self.window.get()).saturating_sub(self.in_window);
         for entry in self.inflight.iter_mut().filter(|entry| entry.state == InflightState::Resend).take(room)
         {
@@ -109,18 +123,19 @@ impl Outgoing {
             entry.in_window = true;
             self.in_window += 1;
             room -= 1;
-            send(entry.publish(now, true));
+            send(Sending::Publish(entry.publish(now, true)));
         }
         let mut expired = 0;
         while room > 0 && self.inflight.len() < usize::from(self.window.get()) && self.has_ids() {
             let Some(queued) = self.queue.pop() else { break };
             if queued.stored.is_expired(now) {
                 expired += 1;
+                send(Sending::Expired(&queued.stored.message));
             } else if queued.stored.message.qos == Qos::AtMostOnce {
-                send(publish(&queued.stored, None, now, false));
+                send(Sending::Publish(publish(&queued.stored, None, now, false)));
             } else {
                 room -= 1;
-                send(self.begin_delivery(queued, now));
+                send(Sending::Publish(self.begin_delivery(queued, now)));
             }
         }
         expired
@@ -215,7 +230,8 @@ impl Outgoing {
                 let refused = ack.reason.is_error() && ack.step != AckStep::PubComp;
                 match self.remove(at) {
                     Some(entry) if refused => AckOutcome::Refused(entry.queued.stored.message),
-                    _ => AckOutcome::Delivered,
+                    Some(entry) => AckOutcome::Delivered(entry.queued.stored.message),
+                    None => AckOutcome::Unknown,
                 }
             }
             (_, None) => AckOutcome::Unknown,
@@ -235,6 +251,12 @@ impl Outgoing {
         self.in_window = 0;
         let in_flight = std::mem::take(&mut self.inflight).into_iter().map(|entry| entry.queued);
         in_flight.chain(self.queue.take_all()).map(|queued| queued.stored.message)
+    }
+
+    /// All messages in order.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
+        let in_flight = self.inflight.iter().map(|entry| &entry.queued);
+        in_flight.chain(self.queue.iter()).map(|queued| &queued.stored.message)
     }
 
     /// Removes all messages. Returns their number.

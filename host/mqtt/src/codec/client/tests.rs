@@ -72,11 +72,12 @@ fn message_with_all_properties(qos: Qos) -> Message {
         message_expiry: Some(60),
         user: vec![("unit".into(), "K".into()), ("unit".into(), "again".into())],
     }));
-    message.origin = Some(Box::new(MessageOrigin {
+    message.origin = Some(std::sync::Arc::new(MessageOrigin {
         from: DeviceId::new("device").unwrap(),
         sequence: 7,
         sent: WallTime::from_nanos(1_700_000_000_000_000_000),
         late: std::time::Duration::from_millis(20),
+        is_claimed: false,
     }));
     message
 }

@@ -12,6 +12,7 @@ use crate::faults::component::runner::ModelRunner;
 use crate::faults::partition::PartitionRule;
 use crate::faults::reorder::{HeldMessage, HeldMessages};
 use crate::faults::{Direction, Fault, FaultId, RuleInput, RuleState, Verdict};
+use crate::journey::Decision;
 use crate::ledger::Ledger;
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
@@ -51,6 +52,8 @@ pub(super) struct RuleOutcome {
     pub(super) held: bool,
     /// Notices of fault components.
     pub(super) notices: Vec<DeviceNotice>,
+    /// Decisions, if messages are followed.
+    pub(super) decisions: Option<Vec<(Arc<Fault>, Decision)>>,
 }
 
 impl RuleKind {
@@ -116,6 +119,9 @@ impl Rule {
         for _ in first..passed.len() {
             let verdict = self.judge(direction, &passed[at].0, now).capped(MAX_COPIES + first - passed.len());
             ledger.enter(self.slot, direction, &verdict);
+            if let Some(decisions) = outcome.decisions.as_mut().filter(|_| self.judges(direction)) {
+                decisions.push((Arc::clone(&self.fault), Decision::of(&verdict, &passed[at].0)));
+            }
             self.drain_runner(ledger, outcome);
             match verdict {
                 Verdict::Pass => {
@@ -156,6 +162,14 @@ impl Rule {
                     outcome.held = true;
                 }
             }
+        }
+    }
+
+    /// Whether the fault can decide about messages in this direction.
+    fn judges(&self, direction: Direction) -> bool {
+        match &self.kind {
+            RuleKind::Partition(partition) => partition.judges(direction),
+            _ => self.fault.model.direction().is_some_and(|ways| ways.include(direction)),
         }
     }
 

@@ -14,7 +14,7 @@ impl Encode for DeviceNotice {
             // The message is mixed in as a packet.
             Self::Sent(..) => into.write_word(1),
             // The payload is mixed in as a packet; its length shows whether a fault changed it since.
-            Self::Received(topic, payload, latency) => {
+            Self::Received(topic, payload, latency, _) => {
                 into.write_variant(2, &[topic, &(payload.len() as u64), latency]);
             }
             Self::Started(cause) => into.write_variant(3, &[cause]),
@@ -28,7 +28,7 @@ impl Encode for DeviceNotice {
             Self::FaultBegan(fault, kind, until) => into.write_variant(10, &[fault, kind, until]),
             Self::FaultEnded(fault, kind) => into.write_variant(11, &[fault, kind]),
             Self::Log(level, text) => into.write_variant(12, &[level, text]),
-            Self::Dropped(topic, cause) => into.write_variant(13, &[topic, cause]),
+            Self::Dropped(topic, cause, _) => into.write_variant(13, &[topic, cause]),
             Self::Swapped(change) => into.write_variant(14, &[change]),
             Self::SwapRefused(change, refusal) => into.write_variant(15, &[change, refusal]),
             Self::FaultLog(fault, level, text) => into.write_variant(17, &[fault, level, text]),

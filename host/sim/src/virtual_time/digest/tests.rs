@@ -15,7 +15,7 @@ use crate::context::LogLevel;
 use crate::device::Input;
 use crate::faults::document::{FaultDocument, fault};
 use crate::http::HttpFailure;
-use crate::notice::{DeviceNotice, DropCause};
+use crate::notice::{DeviceNotice, DropCause, MessageRef};
 use crate::virtual_time::observer::DeviceIndex;
 
 fn of(texts: &[&str]) -> u128 {
@@ -87,6 +87,10 @@ fn answer(code: u8) -> NegativeAnswer {
     NegativeAnswer::new(AnswerPacket::PubAck, code)
 }
 
+fn none() -> MessageRef {
+    MessageRef::default()
+}
+
 fn notices() -> Vec<DeviceNotice> {
     let topic = Topic::new("t").unwrap();
     vec![
@@ -98,13 +102,21 @@ fn notices() -> Vec<DeviceNotice> {
         DeviceNotice::FaultLog("f".into(), LogLevel::Info, "x".into()),
         DeviceNotice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), false),
         DeviceNotice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), true),
-        DeviceNotice::Dropped(topic.clone(), DropCause::Offline),
-        DeviceNotice::Dropped(topic.clone(), DropCause::BeyondLimits(SendError::TooLarge)),
-        DeviceNotice::Dropped(topic.clone(), DropCause::EndsConnection { payload_bytes: 1, answer: None }),
-        DeviceNotice::Dropped(topic.clone(), DropCause::EndsConnection { payload_bytes: 2, answer: None }),
-        DeviceNotice::Dropped(topic.clone(), DropCause::Answer(answer(0x87))),
+        DeviceNotice::Dropped(topic.clone(), DropCause::Offline, none()),
+        DeviceNotice::Dropped(topic.clone(), DropCause::BeyondLimits(SendError::TooLarge), none()),
+        DeviceNotice::Dropped(
+            topic.clone(),
+            DropCause::EndsConnection { payload_bytes: 1, answer: None },
+            none(),
+        ),
+        DeviceNotice::Dropped(
+            topic.clone(),
+            DropCause::EndsConnection { payload_bytes: 2, answer: None },
+            none(),
+        ),
+        DeviceNotice::Dropped(topic.clone(), DropCause::Answer(answer(0x87)), none()),
         DeviceNotice::RequestRefused(RefusedRequest::Exchange, answer(0x92)),
-        DeviceNotice::Dropped(topic, DropCause::Fault("f".into())),
+        DeviceNotice::Dropped(topic, DropCause::Fault("f".into()), none()),
     ]
 }
 

@@ -37,6 +37,8 @@ impl Digest {
                 self.write_word(7);
                 message.encode(self);
             }
+            // These repeat what other steps say.
+            TraceEvent::Journey(..) | TraceEvent::AtBroker(_) => {}
         }
     }
 

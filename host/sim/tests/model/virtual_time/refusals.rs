@@ -37,7 +37,7 @@ fn a_message_that_the_model_refuses_is_not_sent() {
         assert_eq!((counts.generated, counts.sent, counts.refused.broker), (10, 0, 10));
         assert_eq!(answers(&world, device), [(format!("{packet} 0x87 not authorized"), 10)]);
         let noticed = noticed(&world, device, |notice| match notice {
-            DeviceNotice::Dropped(_, DropCause::Answer(answer)) => Some(answer.to_string()),
+            DeviceNotice::Dropped(_, DropCause::Answer(answer), _) => Some(answer.to_string()),
             _ => None,
         });
         assert_eq!(noticed.len(), 10);

@@ -165,7 +165,7 @@ pub fn noticed<T>(
 /// Payloads that a device received, with their times.
 pub fn received(world: &World, device: DeviceIndex) -> Vec<(Time, String)> {
     noticed(world, device, |notice| match notice {
-        DeviceNotice::Received(_, payload, _) => Some(String::from_utf8_lossy(payload).into_owned()),
+        DeviceNotice::Received(_, payload, ..) => Some(String::from_utf8_lossy(payload).into_owned()),
         _ => None,
     })
 }
