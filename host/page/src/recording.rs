@@ -88,7 +88,7 @@ pub struct Recording {
     /// Events of messages, for recordings of finished runs.
     pub events: Vec<serde_json::Value>,
     /// Journeys of messages, for a recording without a server.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub journeys: Vec<Journey>,
     /// What the recording lacks, in a sentence; empty if it is complete.
     pub truncated: String,
