@@ -25,7 +25,10 @@ pub(crate) fn compile(
         return Component::from_binary(&compiler.wasmtime, &merge_segments(bytes)).map_err(unusable);
     };
     let code = compile_process::compile(program, &process.limits, compiler.target, bytes)?;
-    let failed = |error: wasmtime::Error| LoadError::CompileFailed { detail: root_cause(&error) };
+    // The child is this program and its output is complete, so that memory is the only other thing that can be missing.
+    let failed = |error: wasmtime::Error| LoadError::CompileFailed {
+        detail: format!("its output cannot be loaded, probably for lack of memory ({})", root_cause(&error)),
+    };
     deserialize_from_child(compiler, &code).map_err(failed)
 }
 
