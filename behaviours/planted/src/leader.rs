@@ -42,7 +42,8 @@ impl Leader {
         device.set_timer(TICK, first);
         let (heard, confirmed) = (device.now(), Duration::ZERO);
         let ends = device.timestamp() + (LEASE + MARGIN).as_secs_f64();
-        let leader = Self { defect, leading: false, own_term: 0, term: 0, ends, heard, confirmed, claimed: 0 };
+        let leader =
+            Self { defect, leading: false, own_term: 0, term: 0, ends, heard, confirmed, claimed: 0 };
         leader.publish(device);
         Ok(leader)
     }

@@ -20,7 +20,9 @@ mod presence;
 mod route;
 
 use wasmote_sdk::json::Value;
-use wasmote_sdk::{Behaviour, ConnectionChange, Device, Message, Outgoing, Qos, StartCause, StopReason, config};
+use wasmote_sdk::{
+    Behaviour, ConnectionChange, Device, Message, Outgoing, Qos, StartCause, StopReason, config,
+};
 
 wasmote_sdk::export!(Planted);
 

@@ -85,7 +85,8 @@ impl Client {
         device.set_will(&will).map_err(String::from)?;
         let first = Duration::from_secs(1).mul_f64(device.uniform());
         device.set_timer(TICK, first);
-        let (request, asked, since) = (device.state_get_u64("request").unwrap_or(0), Duration::ZERO, Duration::ZERO);
+        let (request, asked, since) =
+            (device.state_get_u64("request").unwrap_or(0), Duration::ZERO, Duration::ZERO);
         let mut client = Self { request, asked, held: None, since };
         client.publish(device);
         Ok(client)

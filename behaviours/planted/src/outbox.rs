@@ -69,7 +69,8 @@ impl Sampler {
         // An entry that has grown since it was sent stays until its last sample is acknowledged.
         self.queue.retain(|(_, last)| *last > to);
         let freed = before - self.queue.len();
-        let next = self.queue.iter().take(WINDOW).skip(WINDOW.saturating_sub(freed)).copied().collect::<Vec<_>>();
+        let next =
+            self.queue.iter().take(WINDOW).skip(WINDOW.saturating_sub(freed)).copied().collect::<Vec<_>>();
         next.into_iter().for_each(|entry| self.publish(device, entry));
     }
 }

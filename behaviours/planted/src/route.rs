@@ -53,7 +53,8 @@ impl Router {
             return (0, None);
         }
         let now = device.now();
-        let alive = self.neighbours.iter().filter(|(_, distance, heard)| *distance < FAR && now < *heard + LOST);
+        let alive =
+            self.neighbours.iter().filter(|(_, distance, heard)| *distance < FAR && now < *heard + LOST);
         match alive.min_by_key(|(_, distance, _)| *distance) {
             Some((name, distance, _)) => (distance + 1, Some(name)),
             None => (FAR, None),
@@ -93,7 +94,8 @@ impl Router {
             }
             return;
         }
-        let (Some(id), Some(from)) = (body.get("id").and_then(Value::text), body.get("from").and_then(Value::text))
+        let (Some(id), Some(from)) =
+            (body.get("id").and_then(Value::text), body.get("from").and_then(Value::text))
         else {
             return;
         };
