@@ -33,7 +33,9 @@ impl Fleet {
         let stderr = Lines::of(child.stderr.take().expect("a pipe"));
         let stdout = Lines::of(child.stdout.take().expect("a pipe"));
         let mut fleet = Self { child, stderr, stdout, http: String::new() };
-        let stderr = fleet.stderr.wait_for("  http    http://");
+        // A start waits for the compiler, which other tests may keep busy; it ends at once if the program ends.
+        let found = fleet.stderr.wait(1, Duration::from_secs(300), |line| line.contains("  http    http://"));
+        let stderr = &found[0];
         fleet.http = stderr.split_whitespace().nth(1).expect("an address").to_owned();
         fleet
     }

@@ -92,7 +92,8 @@ fn assert_swaps_with_state(project: &Path) {
         _ => None,
     };
     let seq = |state: &Value| state["seq"].as_u64().unwrap_or_else(|| panic!("{state}"));
-    fleet.wait_until("three reports", DEFAULT_TIMEOUT, |_| state().is_some_and(|state| seq(&state) >= 3));
+    fleet
+        .wait_until("three reports", 10 * DEFAULT_TIMEOUT, |_| state().is_some_and(|state| seq(&state) >= 3));
     let wait_for_state = || {
         let mut found = None;
         fleet.wait_until("an answer", DEFAULT_TIMEOUT, |_| {
@@ -114,7 +115,7 @@ fn assert_swaps_with_state(project: &Path) {
     let put = ["-X", "PUT", "--max-time", "900", "--data-binary", &body];
     let (status, text) = fleet.curl(&put, "/behaviours/my-lamp");
     assert_eq!(status, 200, "{text}");
-    fleet.wait_until("the new version", DEFAULT_TIMEOUT, |fleet| version(fleet) != old);
+    fleet.wait_until("the new version", 10 * DEFAULT_TIMEOUT, |fleet| version(fleet) != old);
     let after = wait_for_state();
     assert!(seq(&after) >= seq(&before), "{before} {after}");
     assert!(after["room"].as_f64() >= before["room"].as_f64(), "{before} {after}");
