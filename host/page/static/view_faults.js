@@ -96,11 +96,16 @@ export class FaultsView {
     return document.fault ?? document.faults ?? [];
   }
 
-  async load() {
-    await this.app.act(async () => {
-      this.view = await getJson(this.path);
+  // A change waits for what is loaded here, because it begins with the faults of the chosen scope.
+  load() {
+    const path = this.path;
+    this.loaded = this.app.act(async () => {
+      const view = await getJson(path);
+      if (path !== this.path) return;
+      this.view = view;
       this.showCurrent();
     });
+    return this.loaded;
   }
 
   showForm() {
@@ -124,6 +129,7 @@ export class FaultsView {
   }
 
   async add() {
+    await this.loaded;
     await this.app.act(async () => {
       const fault = { kind: this.kinds.value, ...this.reader.read() };
       await this.put({ fault: [...this.faults, fault] });
