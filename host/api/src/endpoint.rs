@@ -128,7 +128,7 @@ impl Endpoint {
         }
         let per_address = access.connections * 3 / 4;
         all.extend([
-            (400, "The request is no valid HTTP/1.1, or its Host is no host".to_owned()),
+            (400, "The request is not valid HTTP/1.1, or its Host header is not a valid name".to_owned()),
             (414, format!("Path and query exceed {PATH_LIMIT} bytes")),
             (421, "This host is not known by the name in the Host header".to_owned()),
             (429, format!("One address sent more than {} requests per second", access.rate)),

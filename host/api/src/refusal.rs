@@ -15,7 +15,7 @@ pub enum Refusal {
     HeaderSize,
     /// The header did not arrive in time.
     HeaderTime,
-    /// The request is no valid HTTP/1.1.
+    /// The request is not valid HTTP/1.1.
     Malformed,
     /// The body is too large.
     BodySize,

@@ -259,7 +259,8 @@ impl fmt::Debug for Fetcher {
     }
 }
 
-/// A reference with the digest that it has. That of a URL is the one of its bytes, which may be packed, so it is no pin.
+/// The text of a reference with the digest of its component. A URL gets the digest of the bytes that it serves, which may be
+/// compressed; such a digest cannot be used as a pin.
 fn resolved(reference: &Reference, digest: &Digest) -> String {
     match reference {
         Reference::Oci(artefact) => artefact.pinned(digest.clone()).to_string(),

@@ -33,7 +33,7 @@ pub struct JourneyStep {
     /// The device at which it happened, or for which the broker did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// Client identifier of a client for which the broker did it, and that is no device of this host.
+    /// Client identifier, if the broker did it for a client that is not a device of this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
     /// The step: at the publisher `published`, `judged`, `queued`, `sent`, `returned`, `acknowledged`, `dropped` or `lost`; at

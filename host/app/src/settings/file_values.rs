@@ -152,7 +152,7 @@ impl JsonScanner<'_> {
         self.at += 1;
     }
 
-    /// Skips a value that is no object, or a list.
+    /// Skips a list, or a value that is not an object.
     fn skip_value(&mut self) {
         let mut depth = 0_usize;
         while self.at < self.text.len() {

@@ -1,6 +1,6 @@
 //! Steps of single messages at the broker, for the journeys of messages.
 //!
-//! Only messages with an origin of the host have steps, and only while somebody follows them.
+//! The broker records steps of messages to which the host has given an origin, and only while a reader follows messages.
 
 use std::sync::Arc;
 

@@ -18,9 +18,9 @@ const MAX_COMPARED: usize = 4_000_000;
 pub enum Golden {
     /// The traces are equal.
     Equal,
-    /// The file was written because an update was asked for, and had other lines before, or did not exist.
+    /// An update was requested, and the file was written: it had other lines, or did not exist.
     Written,
-    /// There is no file.
+    /// The file of the golden trace does not exist.
     Missing,
     /// The traces differ: lines of the file begin with `-`, those of this run with `+`.
     Differs(Vec<String>),

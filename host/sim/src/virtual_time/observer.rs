@@ -29,14 +29,14 @@ pub enum TraceEvent<'a> {
     BrokerFault(&'a BrokerTransition),
     /// The host publishes a message.
     HostPublish(&'a wasmote_mqtt::message::Message),
-    /// A step in the journey of a message at a device, if messages are followed. It is no step of the run.
+    /// A step in the journey of a message at a device, if messages are followed. The digest of the run leaves it out.
     Journey(DeviceIndex, &'a DeviceStep),
-    /// A step in the journey of a message at the broker, if messages are followed. It is no step of the run.
+    /// A step in the journey of a message at the broker, if messages are followed. The digest of the run leaves it out.
     AtBroker(&'a BrokerStep),
 }
 
 impl TraceEvent<'_> {
-    /// Whether the event only describes the journey of a message, and is no step of the run.
+    /// Whether the event describes the journey of a message. Digests and counts of steps leave such events out.
     pub fn is_journey(&self) -> bool {
         matches!(self, Self::Journey(..) | Self::AtBroker(_))
     }
