@@ -19,3 +19,4 @@ pub mod scenario;
 pub mod templates;
 pub mod toolchain;
 pub mod watch;
+mod wrapped;

@@ -13,9 +13,10 @@ use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, CallCost, Trap, Versio
 use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, Input};
 use wasmote_sim::event::Event;
-use wasmote_sim::layout::Layout;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::options::Options;
+
+use crate::wrapped::WrappedFactory;
 
 /// Costs of the calls of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -118,9 +119,7 @@ fn run_once(devices: Vec<Blueprint>, version: &Version, length: Duration, sums: 
         .into_iter()
         .map(|device| {
             let factory = match device.factory.version() == *version {
-                true => {
-                    Arc::new(MeasuredFactory { inner: Arc::clone(&device.factory), sums: Arc::clone(sums) })
-                }
+                true => measured(Arc::clone(&device.factory), Arc::clone(sums)),
                 false => return run.add(device),
             };
             run.add(Blueprint { factory, ..device })
@@ -160,28 +159,12 @@ fn summary(all: &[Sums], devices: u64, length: Duration) -> Measured {
     }
 }
 
-struct MeasuredFactory {
-    inner: Arc<dyn BehaviourFactory>,
-    sums: Arc<Mutex<Sums>>,
-}
-
-impl BehaviourFactory for MeasuredFactory {
-    fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-        let inner = self.inner.instantiate(identity)?;
-        Ok(Box::new(MeasuredBehaviour { inner, sums: Arc::clone(&self.sums) }))
-    }
-
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn layout(&self) -> Option<Arc<Layout>> {
-        self.inner.layout()
-    }
-
-    fn version(&self) -> Version {
-        self.inner.version()
-    }
+/// Factory of behaviours whose calls are measured.
+fn measured(inner: Arc<dyn BehaviourFactory>, sums: Arc<Mutex<Sums>>) -> Arc<dyn BehaviourFactory> {
+    let wrap = move |inner: Box<dyn Behaviour>, _: &Identity| -> Box<dyn Behaviour> {
+        Box::new(MeasuredBehaviour { inner, sums: Arc::clone(&sums) })
+    };
+    Arc::new(WrappedFactory { inner, wrap })
 }
 
 struct MeasuredBehaviour {

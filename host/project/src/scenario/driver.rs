@@ -28,7 +28,7 @@ use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
 use wasmote_sim::virtual_time::options::{Options, OutboundHttp};
 
 use super::document::HttpEntry;
-use super::trace::{SharedTrace, TracedFactory, What};
+use super::trace::{SharedTrace, What, traced};
 
 /// Time until an answer arrives, unless the scenario names another.
 const ANSWER_AFTER: Duration = Duration::from_millis(10);
@@ -119,7 +119,7 @@ impl ScenarioDriver {
     }
 
     fn traced(&self, inner: Arc<dyn BehaviourFactory>) -> Arc<dyn BehaviourFactory> {
-        Arc::new(TracedFactory { inner, trace: self.trace.clone() })
+        traced(inner, self.trace.clone())
     }
 
     /// Plans replies to the requests that behaviours have sent since the last call.

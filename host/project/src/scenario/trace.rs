@@ -9,11 +9,12 @@ use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::TopicFilter;
-use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
 use wasmote_sim::context::{Context, Effect, LogLevel};
 use wasmote_sim::event::{ConnectionChange, Event, StartCause, StopReason};
 use wasmote_sim::http::{HttpRequest, HttpResponse};
-use wasmote_sim::layout::Layout;
+
+use crate::wrapped::WrappedFactory;
 
 /// Largest trace, with the bytes of its messages. Longer runs are for experiments, which write files.
 const MAX_BYTES: usize = 256 << 20;
@@ -111,30 +112,11 @@ impl What {
 }
 
 /// Factory of behaviours whose events and effects are traced.
-pub struct TracedFactory {
-    /// The factory of the behaviours.
-    pub inner: Arc<dyn BehaviourFactory>,
-    /// The trace.
-    pub trace: SharedTrace,
-}
-
-impl BehaviourFactory for TracedFactory {
-    fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-        let inner = self.inner.instantiate(identity)?;
-        Ok(Box::new(Traced { device: Arc::new(identity.clone()), inner, trace: self.trace.clone() }))
-    }
-
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn layout(&self) -> Option<Arc<Layout>> {
-        self.inner.layout()
-    }
-
-    fn version(&self) -> Version {
-        self.inner.version()
-    }
+pub fn traced(inner: Arc<dyn BehaviourFactory>, trace: SharedTrace) -> Arc<dyn BehaviourFactory> {
+    let wrap = move |inner: Box<dyn Behaviour>, identity: &Identity| -> Box<dyn Behaviour> {
+        Box::new(Traced { device: Arc::new(identity.clone()), inner, trace: trace.clone() })
+    };
+    Arc::new(WrappedFactory { inner, wrap })
 }
 
 struct Traced {
